@@ -1,0 +1,90 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+  name: "cdcd",
+  products: [
+    .executable(name: "cdcd", targets: ["cdcd"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .target(
+      name: "Invalidation",
+      dependencies: [
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "DequeModule", package: "swift-collections"),
+      ],
+      swiftSettings: strict
+    ),
+    .target(
+      name: "PostgresSource",
+      dependencies: ["CLibpq", "Invalidation"],
+      swiftSettings: strict
+    ),
+    .target(
+      name: "RedisSink",
+      dependencies: ["CHiredis", "Invalidation"],
+      swiftSettings: strict
+    ),
+    .target(
+      name: "Daemon",
+      dependencies: [
+        "Invalidation", "PostgresSource", "RedisSink",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Yams", package: "Yams"),
+      ],
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "cdcd",
+      dependencies: [
+        "Daemon",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "InvalidationTests",
+      dependencies: ["Invalidation"],
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "Simulation",
+      dependencies: ["Invalidation"],
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "DaemonTests",
+      dependencies: ["Daemon", "Invalidation", "PostgresSource", "RedisSink"],
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "IntegrationTests",
+      dependencies: ["Invalidation", "PostgresSource", "RedisSink"],
+      swiftSettings: strict
+    ),
+  ]
+)

@@ -1,0 +1,56 @@
+package import Invalidation
+package import Logging
+package import RedisSink
+
+/// What `rules.yaml` says, read, expanded and validated.
+package struct Configuration: Sendable {
+  package struct Source: Sendable {
+    package enum Mode: String, Sendable, CaseIterable {
+      case pgoutput, wal2json, notify
+    }
+    /// A libpq connection string, URI or keywords. May hold a password: never print it.
+    package var postgres: String
+    package var mode: Mode = .pgoutput
+    package var slot = "cdcd"
+    package var publication = "cdcd"
+    package var replicas: [String] = []
+    package var retain: Duration = .seconds(60)
+
+    package init(postgres: String) { self.postgres = postgres }
+  }
+
+  package struct Redis: Sendable {
+    package var address: RedisAddress
+    package var command: EngineConfiguration.DeleteCommand = .unlink
+    package var leases = true
+
+    package init(address: RedisAddress) { self.address = address }
+  }
+
+  package struct HTTP: Sendable {
+    package var host = "127.0.0.1"
+    package var port = 9810
+    package init() {}
+  }
+
+  package struct Log: Sendable {
+    package enum Format: String, Sendable, CaseIterable {
+      case text, json
+    }
+    package var level: Logger.Level = .info
+    package var format: Format = .text
+    package init() {}
+  }
+
+  package var source: Source
+  package var redis: Redis
+  package var http = HTTP()
+  package var log = Log()
+  package var onGap: GapPolicy = .flush
+  package var rules: [Rule] = []
+
+  package init(source: Source, redis: Redis) {
+    self.source = source
+    self.redis = redis
+  }
+}

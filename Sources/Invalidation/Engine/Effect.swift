@@ -1,0 +1,49 @@
+/// What the Engine asks of the shell, which performs the effects in the order given.
+package enum Effect: Sendable {
+  /// Open the query and the replication connection, make the slot if there is none, and gather `SourceFacts`.
+  case connectSource
+  /// START_REPLICATION at this position, at least the slot's confirmed one.
+  case startReplication(LSN)
+  /// Close both PostgreSQL connections. No event answers; a `connectSource` may follow at once.
+  case closeSource
+  /// Send a standby status update.
+  case sendFeedback(Feedback)
+  /// `SELECT pg_current_snapshot()` on the query connection. At most one query is outstanding.
+  case querySnapshot
+  /// `SELECT pg_current_xact_id()` on the query connection, in autocommit.
+  case queryCurrentTransaction
+  /// Open the query connection again; replication is untouched.
+  case reconnectQuery
+
+  /// Open the connection to this Redis target.
+  case connectRedis(target: Int)
+  /// Append these bytes, complete RESP commands, to the connection's output.
+  case sendRedis(target: Int, bytes: [UInt8])
+  /// Close the connection. No event answers; a `connectRedis` may follow at once.
+  case closeRedis(target: Int)
+
+  /// Something to tell people.
+  case report(Notice)
+  /// A gap was found and the policy is `halt`: exit with status 76.
+  case halt(GapReason)
+  /// Answers `Event.stop`: everything in flight is settled, or never will be. Exit with status 0.
+  case finished
+}
+
+/// A standby status update.
+///
+/// Source: PostgreSQL manual, chapter 55.4 "Streaming Replication Protocol".
+package struct Feedback: Sendable, Equatable {
+  /// The last byte + 1 received ("write").
+  package var received: LSN
+  /// The confirmed position ("flush" and "apply"): settled on every target and `retain` old.
+  package var confirmed: LSN
+  /// Ask the server to answer at once with a keepalive.
+  package var replyRequested: Bool
+
+  package init(received: LSN, confirmed: LSN, replyRequested: Bool) {
+    self.received = received
+    self.confirmed = confirmed
+    self.replyRequested = replyRequested
+  }
+}

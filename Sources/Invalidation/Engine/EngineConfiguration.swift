@@ -1,0 +1,43 @@
+/// What the Engine is told once, at its creation.
+package struct EngineConfiguration: Sendable {
+  package var rules: [Rule]
+  /// The slot's name; part of the watermark's key.
+  package var slot: String
+  /// `source.retain`: how far the confirmed position is held behind the settled one.
+  package var retain: Duration
+  /// `redis.command`.
+  package var command: DeleteCommand
+  /// `redis.leases`: delete each key's lease before it.
+  package var leases: Bool
+  /// `on_gap`, for rules that do not name their own.
+  package var onGap: GapPolicy
+  /// `cdcd run --accept-gap`: take the next gap of a `halt` rule as accepted, once.
+  package var acceptGap: Bool
+  /// A text that no other run of any daemon has: it goes into every watermark.
+  package var runIdentifier: String
+  /// The names of the Redis targets, for status and messages. Their indices are the `target` of events.
+  package var targets: [String]
+  /// The most keys a second a flush deletes.
+  package var flushRate: Int
+
+  package enum DeleteCommand: String, Sendable, CaseIterable {
+    case unlink, del
+  }
+
+  package init(
+    rules: [Rule], slot: String, retain: Duration = .seconds(60), command: DeleteCommand = .unlink,
+    leases: Bool = true, onGap: GapPolicy = .flush, acceptGap: Bool = false, runIdentifier: String,
+    targets: [String] = ["redis"], flushRate: Int = 50_000
+  ) {
+    self.rules = rules
+    self.slot = slot
+    self.retain = retain
+    self.command = command
+    self.leases = leases
+    self.onGap = onGap
+    self.acceptGap = acceptGap
+    self.runIdentifier = runIdentifier
+    self.targets = targets
+    self.flushRate = flushRate
+  }
+}

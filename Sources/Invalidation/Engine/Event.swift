@@ -1,0 +1,89 @@
+/// What the shell tells the Engine. Replication messages come through `Engine.receive` instead.
+package enum Event: Sendable {
+  /// Answers `Effect.connectSource`: both PostgreSQL connections are open.
+  case sourceConnected(SourceFacts)
+  /// `connectSource` or `startReplication` failed, or the replication stream ended. The shell has closed
+  /// both PostgreSQL connections and will report nothing more about them.
+  case sourceFailed(SourceFailure)
+  /// Answers `Effect.startReplication`: the server has switched to CopyBoth; messages follow.
+  case replicationStarted
+  /// Answers `Effect.querySnapshot`.
+  case snapshot(TransactionSnapshot)
+  /// Answers `Effect.queryCurrentTransaction`: the 64-bit xid that `pg_current_xact_id()` assigned.
+  case currentTransaction(UInt64)
+  /// Answers `Effect.reconnectQuery`: only the query connection was renewed.
+  case queryReconnected(SourceFacts)
+  /// The query connection failed or could not be opened; the shell has closed it. Replication goes on.
+  case queryFailed(SourceFailure)
+
+  /// Answers `Effect.connectRedis`: connected, authenticated, database selected. Nothing else was sent.
+  case redisConnected(target: Int)
+  /// One reply of the pipeline, in the order of the commands.
+  case redisReply(target: Int, RedisReply)
+  /// Connecting failed or the connection broke. The shell has closed it; replies still missing never come.
+  case redisFailed(target: Int, reason: String)
+
+  /// The shell has handed over all that had arrived on the replication stream.
+  case inputDrained
+  /// `Engine.deadline` has passed.
+  case deadlineReached
+  /// Somebody waits for the settled watermark to cover this position (`/wait`).
+  case awaited(LSN)
+  /// The daemon is to stop: finish what is in flight, confirm, then emit `Effect.finished`.
+  case stop
+}
+
+/// What the shell learned about the server while connecting.
+package struct SourceFacts: Sendable, Equatable {
+  /// `system_identifier` of IDENTIFY_SYSTEM.
+  package var systemIdentifier: String
+  package var timeline: UInt32
+  /// A text that moves when the server went through crash recovery and at no clean restart:
+  /// `pg_stat_wal.stats_reset` on 15 and later (contract 3).
+  package var crashMarker: String
+  /// `pg_current_wal_flush_lsn()`: the end of the durable WAL.
+  package var flushLSN: LSN
+  /// The slot's `confirmed_flush_lsn`.
+  package var confirmedFlush: LSN
+  /// The shell has just created the slot, because there was none.
+  package var slotCreated: Bool
+  /// Whether some role, database or the server runs with `synchronous_commit = off`.
+  package var asynchronousCommit: Bool
+
+  package init(
+    systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN,
+    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool
+  ) {
+    self.systemIdentifier = systemIdentifier
+    self.timeline = timeline
+    self.crashMarker = crashMarker
+    self.flushLSN = flushLSN
+    self.confirmedFlush = confirmedFlush
+    self.slotCreated = slotCreated
+    self.asynchronousCommit = asynchronousCommit
+  }
+}
+
+/// Why PostgreSQL is not there, as far as it changes what to do next.
+package struct SourceFailure: Error, Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
+    /// The server cannot be reached, the connection broke, or it was refused.
+    case unavailable
+    /// SQLSTATE 57P03 "is shutting down", or 57P01: let the server go (contract 3).
+    case shuttingDown
+    /// SQLSTATE 55006: another process streams from the slot; wait and retry.
+    case slotInUse
+    /// The slot was invalidated or cannot be used any more; it has to be made anew.
+    case slotLost
+    /// Something an operator has to mend first: a missing publication, wrong wal_level, permissions.
+    case misconfigured
+  }
+  package var kind: Kind
+  /// One sentence for people, secrets removed, with the remedy where there is one.
+  package var message: String
+
+  package init(_ kind: Kind, _ message: String) {
+    self.kind = kind
+    self.message = message
+  }
+}

@@ -1,0 +1,51 @@
+/// Why continuity could not be proved (contract 4). The raw value is the metric's label.
+package enum GapReason: String, Sendable, Hashable, CaseIterable {
+  /// The slot was made just now: nothing before it can be streamed.
+  case newSlot = "new_slot"
+  /// The watermark in Redis is older than the slot's confirmed position: the slot was made anew, or Redis
+  /// lost more than `retain` covers.
+  case watermarkBehindSlot = "watermark_behind_slot"
+  /// There is no watermark in Redis: a first start, or Redis lost its data.
+  case watermarkMissing = "watermark_missing"
+  /// The watermark names a position that this server has not written yet.
+  case watermarkAhead = "watermark_ahead"
+  /// The watermark cannot be read.
+  case watermarkMalformed = "watermark_malformed"
+  case timelineChanged = "timeline_changed"
+  case systemChanged = "system_changed"
+  /// The server recovered from a crash, and some role commits asynchronously.
+  case crashRecovery = "crash_recovery"
+  /// A rule was added or changed since the watermark was written.
+  case rulesChanged = "rules_changed"
+  /// TRUNCATE on a ruled table.
+  case truncate
+  /// A message of the server could not be decoded.
+  case malformedMessage = "malformed_message"
+  /// A row image did not carry a column that a key needs.
+  case incompleteRow = "incomplete_row"
+  /// The columns of a ruled table changed in the stream.
+  case relationChanged = "relation_changed"
+  /// A second delete was pending for longer than memory or retention allow.
+  case flushInterrupted = "flush_interrupted"
+
+  /// One sentence for people.
+  package var explanation: String {
+    switch self {
+    case .newSlot: "the replication slot is new: changes before it cannot be streamed"
+    case .watermarkBehindSlot:
+      "the watermark in Redis is older than the slot's confirmed position"
+    case .watermarkMissing: "Redis holds no watermark: a first start, or Redis lost its data"
+    case .watermarkAhead: "the watermark in Redis is beyond the end of this server's WAL"
+    case .watermarkMalformed: "the watermark in Redis cannot be read"
+    case .timelineChanged: "the server is on another timeline than the watermark"
+    case .systemChanged: "the server is another database cluster than the watermark's"
+    case .crashRecovery: "the server recovered from a crash with synchronous_commit=off in use"
+    case .rulesChanged: "rules were added or changed since the watermark was written"
+    case .truncate: "a ruled table was truncated"
+    case .malformedMessage: "a replication message could not be decoded"
+    case .incompleteRow: "a row image lacked a column that a key needs"
+    case .relationChanged: "the columns of a ruled table changed"
+    case .flushInterrupted: "a flush had not finished when cdcd last stopped"
+    }
+  }
+}

@@ -1,0 +1,132 @@
+/// Everything the Engine counts since it was made. The shell copies it for metrics and status.
+package struct Statistics: Sendable, Equatable {
+  package var transactions: UInt64 = 0
+  /// By table of the rules, in the order of `tables`; four counters each: insert, update, delete, truncate.
+  package var changes: [[UInt64]] = []
+  package var tables: [TableName] = []
+  /// Keys whose delete was acknowledged, by rule, in the order of the rules.
+  package var keysDeleted: [UInt64] = []
+  package var ruleNames: [String] = []
+  /// How many of the deleted keys were there.
+  package var keysHit: UInt64 = 0
+  /// Error replies and broken connections, by target and kind (`readonly`, `oom`, `connection`, ...).
+  package var redisErrors: [RedisErrorCount] = []
+  package var sourceRetries: UInt64 = 0
+  package var redisRetries: UInt64 = 0
+  package var sourceReconnects: UInt64 = 0
+  package var redisReconnects: UInt64 = 0
+  package var barrierWaits: UInt64 = 0
+  package var gaps: [GapCount] = []
+  package var flushes: UInt64 = 0
+  package var flushedKeys: UInt64 = 0
+  package var lineageBreaks: UInt64 = 0
+  package var evictedWatermarks: UInt64 = 0
+  package var replayedTransactions: UInt64 = 0
+  package var malformedMessages: UInt64 = 0
+  /// The server's commit time to acknowledged delete.
+  package var commitToDelete = Histogram()
+  /// Begin received to transaction seen by a snapshot, for those that had to wait.
+  package var barrier = Histogram()
+
+  package struct RedisErrorCount: Sendable, Equatable {
+    package var target: Int
+    package var kind: String
+    package var count: UInt64
+  }
+
+  package struct GapCount: Sendable, Equatable {
+    package var reason: GapReason
+    package var count: UInt64
+  }
+
+  package init() {}
+}
+
+/// Counts of durations in fixed buckets, as Prometheus wants them.
+package struct Histogram: Sendable, Equatable {
+  /// Upper bounds in microseconds; one more bucket holds the rest.
+  package static let bounds: [Int64] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000, 60_000_000,
+  ]
+  package private(set) var counts = [UInt64](repeating: 0, count: Histogram.bounds.count + 1)
+  package private(set) var count: UInt64 = 0
+  /// Microseconds.
+  package private(set) var sum: Int64 = 0
+
+  package init() {}
+
+  /// Counts `microseconds`; a negative duration (clocks differ) counts as zero.
+  package mutating func record(_ microseconds: Int64) {
+    let value = max(0, microseconds)
+    var bucket = 0
+    while bucket < Histogram.bounds.count, value > Histogram.bounds[bucket] { bucket += 1 }
+    counts[bucket] += 1
+    count += 1
+    sum = sum.addingReportingOverflow(value).overflow ? .max : sum + value
+  }
+}
+
+/// Where the Engine stands at one moment, for readiness, status and metrics.
+package struct EngineStatus: Sendable, Equatable {
+  /// Why it is not ready, a sentence each; empty means ready.
+  package var notReady: [Reason] = []
+  package var sourceConnected = false
+  package var streaming = false
+  package var targets: [Target] = []
+  /// The end of what was received, applied, settled and confirmed.
+  package var received = LSN.zero
+  package var applied = LSN.zero
+  package var settled = LSN.zero
+  package var confirmed = LSN.zero
+  /// The server's own WAL end as last told in a message.
+  package var serverEnd = LSN.zero
+  package var queueBytes = 0
+  /// Transactions that are committed but not visible yet.
+  package var parkedTransactions = 0
+  /// The xid of the oldest of them.
+  package var oldestParked: UInt32?
+  package var openFlushes: [Flush] = []
+  /// Monotonic nanoseconds of the last message of the server; nil before the first.
+  package var lastMessage: Int64?
+
+  package struct Reason: Sendable, Equatable {
+    /// `source`, `redis`, `watermark`, `gap`, `rules`, `barrier`.
+    package var check: String
+    package var message: String
+
+    package init(check: String, message: String) {
+      self.check = check
+      self.message = message
+    }
+  }
+
+  package struct Target: Sendable, Equatable {
+    package var name: String
+    package var connected = false
+    package var unacknowledgedBytes = 0
+    package var applied = LSN.zero
+    package var lastError: String?
+
+    package init(name: String) { self.name = name }
+  }
+
+  package struct Flush: Sendable, Equatable {
+    package var rule: String
+    package var reason: GapReason
+    /// `barrier`, `leases`, `values`.
+    package var phase: String
+    package var scannedKeys: UInt64
+    package var deletedKeys: UInt64
+
+    package init(rule: String, reason: GapReason, phase: String, scannedKeys: UInt64, deletedKeys: UInt64) {
+      self.rule = rule
+      self.reason = reason
+      self.phase = phase
+      self.scannedKeys = scannedKeys
+      self.deletedKeys = deletedKeys
+    }
+  }
+
+  package init() {}
+}
