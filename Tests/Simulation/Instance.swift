@@ -22,6 +22,7 @@ final class Instance {
   private(set) var frozenUntil: Int64 = 0
   /// The last time this process could not run, or started.
   private(set) var disturbed: Int64 = 0
+  private var turns = 0
   private var isPoked = false
   private var timerAt: Int64?
   private var effectsAtInstant = 0
@@ -121,7 +122,8 @@ final class Instance {
     }
     guard self.process === process else { return }
     if process.finished { return finish(process) }
-    world.oracle.observe(self, process.engine.status(now: world.moment))
+    turns += 1
+    if turns % world.options.turnsPerStatus == 0 { world.oracle.observe(self, process.engine.status(now: world.moment)) }
     schedule()
   }
 

@@ -140,9 +140,12 @@ extension ModelRedis {
   private func set(_ arguments: [String], _ command: [[UInt8]], _ connection: RedisConnection) -> RedisReply {
     let isConditional = arguments.dropFirst(2).contains { $0.uppercased() == "NX" }
     guard arguments.count >= 2 else { return wrongArity(connection) }
-    guard isConditional else {
-      world.fail("3", "\(connection.owner): unconditional SET of \(arguments[0]) destroys the evidence")
-      return error("ERR")
+    if !isConditional {
+      if arguments[0].hasPrefix("cdcd:wm:") {
+        world.fail("3", "\(connection.owner): unconditional SET of the watermark destroys the evidence")
+      }
+      data.set(arguments[0], .text(command[2]))
+      return .status(Array("OK".utf8))
     }
     guard data[arguments[0]] == nil else { return .null }
     data.set(arguments[0], .text(command[2]))

@@ -20,3 +20,12 @@ import Testing
     }
   }
 }
+@Test func probe() {
+  for seed in UInt64(1)...20 {
+    let options = Seeds.options(seed)
+    let world = World(seed: seed, options: options)
+    let start = ContinuousClock.now
+    world.run()
+    print(seed, ContinuousClock.now - start, "events", world.scheduler.executed, "virtual", world.now / Time.second, "commits", world.postgres.commits.count, "fills", world.readers.map(\.fills).reduce(0, +), "deletes", world.oracle.executedDeletes, "pause", options.readPause/Time.millisecond, options.writePause/Time.millisecond)
+  }
+}

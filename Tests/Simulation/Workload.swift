@@ -41,7 +41,7 @@ final class Workload {
 
   private func scheduleNext() {
     let pause =
-      random.chance(700)
+      random.chance(600)
       ? random.between(200_000, 20 * Time.millisecond)
       : random.between(20 * Time.millisecond, world.options.writePause)
     world.after(pause) { [self] in

@@ -35,6 +35,8 @@ struct WorldOptions {
   var walStart: UInt64 = 0x16B_3748
   var nextXid: UInt64 = 750
   var instances = 1
+  /// The status costs more than the rest of a turn: it is judged once in so many.
+  var turnsPerStatus = 1
   var faults: [Fault] = []
   var faultPause = 4 * Time.second
   var asynchronousCommit = false
@@ -51,14 +53,14 @@ struct WorldOptions {
 
   init(seed: UInt64, allowed: [Fault] = Fault.allCases) {
     var random = Randomness(seed: seed ^ 0x0BAD_5EED)
-    duration = random.between(4, 20) * Time.second
+    duration = random.between(3, 10) * Time.second
     retain = random.pick([2, 10, 10, 60]) * Time.second
     command = random.chance(700) ? .unlink : .del
-    flushRate = random.pick([20, 1_000, 50_000])
+    flushRate = random.pick([500, 5_000, 50_000])
     rowCount = 1 + random.below(6)
     readers = 2 + random.below(3)
-    readPause = random.pick([3, 30, 100]) * Time.millisecond
-    writePause = random.pick([50, 300, 1_000]) * Time.millisecond
+    readPause = random.pick([10, 40, 100]) * Time.millisecond
+    writePause = random.pick([100, 400, 1_000]) * Time.millisecond
     promptVisibility = random.pick([1_000, 900, 700, 300])
     bulkPerMille = random.chance(100) ? 10 : 0
     bulkRows = random.chance(300) ? 3_000 : 1_100
@@ -73,6 +75,7 @@ struct WorldOptions {
     let shuffled = (0..<count).map { _ in random.pick(Fault.allCases) }
     faultPause = random.pick([1, 4, 8]) * Time.second
     asynchronousCommit = random.chance(200)
+    turnsPerStatus = random.pick([1, 3, 5, 7])
     guard wantsFaults else {
       checksProgress = true
       return
@@ -212,7 +215,7 @@ final class World {
     while violation == nil {
       if condition() { return true }
       if now >= end { return false }
-      advance(to: min(end, now + 50 * Time.millisecond))
+      advance(to: min(end, now + 250 * Time.millisecond))
     }
     return false
   }
