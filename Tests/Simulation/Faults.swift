@@ -134,8 +134,11 @@ final class FaultInjector {
     }
   }
 
+  /// Starts the instance some time after its present run has ended.
   private func startAgain(_ instance: Instance) {
+    let run = instance.runs
     world.after(duration(5)) { [self] in
+      guard instance.runs == run else { return }
       instance.isRunning ? startAgain(instance) : instance.start()
     }
   }

@@ -40,7 +40,9 @@ final class RedisConnection {
   }
 
   private var redis: ModelRedis { world.redis }
-  var isOpenForClient: Bool { state == .open }
+  var isOpenForClient: Bool { state == .open || isDoomed }
+  /// It has failed, and the event that says so waits in the shell's queue: what is sent goes nowhere.
+  private var isDoomed = false
   var owner: String { instance.name }
 
   // MARK: The client's side
@@ -66,10 +68,12 @@ final class RedisConnection {
   private func refuse(_ reason: String) {
     guard state == .connecting else { return }
     state = .closed
+    isDoomed = true
     instance.post(.redisFailed(target: 0, reason: reason), from: self)
   }
 
   func send(_ bytes: [UInt8]) {
+    if isDoomed { return }
     toServer.append(contentsOf: bytes)
     var left = bytes.count
     while left > 0 {
@@ -118,6 +122,7 @@ final class RedisConnection {
     world.after(random.between(300_000, within)) { [self] in
       guard state == .open else { return }
       state = .closed
+      isDoomed = true
       instance.post(.redisFailed(target: 0, reason: "connection reset"), from: self)
     }
   }

@@ -9,6 +9,9 @@ enum Seeds {
   static var count: UInt64 { environment["SEEDS"].flatMap { UInt64($0) } ?? 2_000 }
   static var first: UInt64 { environment["FIRST"].flatMap { UInt64($0) } ?? 1 }
 
+  /// How many failures to report before giving up.
+  static var limit: Int { environment["LIMIT"].flatMap { Int($0) } ?? 3 }
+
   static var allowedFaults: [Fault] {
     let only = names("FAULTS")
     let without = names("NOFAULTS") ?? []
@@ -16,6 +19,10 @@ enum Seeds {
       !without.contains(fault.rawValue) && (only?.contains(fault.rawValue) ?? true)
     }
   }
+
+  /// `MASK=received` switches single checks off, to look past a known bug.
+  static func isMasked(_ check: String) -> Bool { masked.contains(check) }
+  private static let masked = names("MASK") ?? []
 
   private static func names(_ variable: String) -> [String]? {
     environment[variable]?.split(separator: ",").map(String.init)

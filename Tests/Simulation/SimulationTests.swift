@@ -16,16 +16,7 @@ import Testing
       guard let violation = World(seed: seed, options: options).run() else { continue }
       failures += 1
       Issue.record("\(Seeds.report(seed, options, violation))")
-      if failures == 3 { return }
+      if failures == Seeds.limit { return }
     }
-  }
-}
-@Test func probe() {
-  for seed in UInt64(1)...20 {
-    let options = Seeds.options(seed)
-    let world = World(seed: seed, options: options)
-    let start = ContinuousClock.now
-    world.run()
-    print(seed, ContinuousClock.now - start, "events", world.scheduler.executed, "virtual", world.now / Time.second, "commits", world.postgres.commits.count, "fills", world.readers.map(\.fills).reduce(0, +), "deletes", world.oracle.executedDeletes, "pause", options.readPause/Time.millisecond, options.writePause/Time.millisecond)
   }
 }

@@ -21,6 +21,8 @@ final class SourceConnection {
   private(set) var arrived: UInt64 = 0
   private(set) var startedAt: UInt64 = 0
   private var failure: SourceFailure?
+  /// It has failed, and the event that says so waits in the shell's queue: effects go nowhere.
+  private var isDoomed = false
   var lastFeedback: Feedback?
   var streamingSince: Int64 = 0
 
@@ -71,6 +73,7 @@ final class SourceConnection {
   }
 
   func start(at lsn: LSN) {
+    if isDoomed { return }
     guard state == .open else {
       return world.fail("effect", "startReplication while the source is \(state)")
     }
@@ -105,6 +108,7 @@ final class SourceConnection {
   }
 
   func send(_ feedback: Feedback) {
+    if isDoomed { return }
     guard state == .streaming else {
       return world.fail("effect", "sendFeedback while the source is \(state)")
     }
@@ -119,6 +123,7 @@ final class SourceConnection {
   }
 
   func query(_ answer: @escaping (ModelPostgres) -> Event) {
+    if isDoomed { return }
     guard state != .closed, state != .connecting, queryIsOpen else {
       return world.fail("effect", "query without a query connection (source is \(state))")
     }
@@ -266,6 +271,7 @@ final class SourceConnection {
 
   private func fail(_ kind: SourceFailure.Kind, _ message: String) {
     close()
+    isDoomed = true
     instance.post(.sourceFailed(SourceFailure(kind, message)), from: self)
   }
 
