@@ -61,6 +61,7 @@ extension Engine {
   private mutating func beginChains(_ plan: StartPlan, _ facts: SourceFacts) {
     continuity = Continuity(
       system: facts.systemIdentifier, timeline: facts.timeline, crashMarker: facts.crashMarker)
+    stream.received = plan.position
     rewriteWatermarkHead()
     for target in targets.indices {
       targets[target].beginChain(at: plan.position, now: now.monotonic)
@@ -77,7 +78,7 @@ extension Engine {
   mutating func sourceFailed(_ failure: SourceFailure) {
     switch source.phase {
     case .connecting, .judging, .starting, .streaming: break
-    case .draining: return finishDraining()
+    case .draining: return end()
     case .down, .ended: return
     }
     // A stream that held for a while starts the delays anew; one that breaks at once does not.
