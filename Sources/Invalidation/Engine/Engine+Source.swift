@@ -49,6 +49,7 @@ extension Engine {
     if source.wasStreaming { statistics.sourceReconnects += 1 }
     source.wasStreaming = true
     resetStream()
+    stream.received = plan.position
     queries.isSnapshotNeeded = true
     if !plan.continues { beginChains(plan, facts) }
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)
@@ -61,7 +62,6 @@ extension Engine {
   private mutating func beginChains(_ plan: StartPlan, _ facts: SourceFacts) {
     continuity = Continuity(
       system: facts.systemIdentifier, timeline: facts.timeline, crashMarker: facts.crashMarker)
-    stream.received = plan.position
     rewriteWatermarkHead()
     for target in targets.indices {
       targets[target].beginChain(at: plan.position, now: now.monotonic)
@@ -127,7 +127,6 @@ extension Engine {
       targets[target].dropOpen()
       targets[target].ledger = Ledger(position: targets[target].ledger.position)
     }
-    stream.received = max(stream.received, settled)
   }
 
   // MARK: Feedback
