@@ -137,7 +137,7 @@ random_change() {
         "order:{$id}:items" "order:{$id}:item:$line"
       ;;
     6)
-      query "SELECT order_id || ' ' || max(line) FROM order_items GROUP BY 1 HAVING count(*) > 1 LIMIT 1"
+      query "SELECT order_id || ' ' || max(line) FROM order_items GROUP BY order_id LIMIT 1"
       read -r id line <<<"$answer"
       change "INSERT INTO order_items (order_id, line, sku) VALUES ($id, $((line + 1)), 'sku-$((RANDOM % 9))')" \
         "order:{$id}:items" "order:{$id}:item:$((line + 1))"
@@ -148,7 +148,10 @@ random_change() {
 run_workload() {
   while true; do
     random_change || true
-    kill -0 "$cdcd_pid" 2>/dev/null || { live=no; echo "cdcd has ended" >&2; return 1; }
+    if ! kill -0 "$cdcd_pid" 2>/dev/null; then
+      echo "cdcd has ended" >&2
+      return 1
+    fi
     read_metric cdcd_lag_bytes
     median
     show_footer "lag ${metric:-?} bytes $dot $changes changes $dot $keys_gone keys $dot median $milliseconds\

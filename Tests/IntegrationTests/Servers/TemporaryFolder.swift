@@ -5,7 +5,7 @@ final class TemporaryFolder: Sendable {
   let path: String
 
   init() throws {
-    path = NSTemporaryDirectory() + "/cdcd-test-" + UUID().uuidString.prefix(8)
+    path = FileManager.default.temporaryDirectory.path + "/cdcd-test-" + UUID().uuidString.prefix(8)
     try FileManager.default.createDirectory(
       atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
   }
