@@ -1,0 +1,40 @@
+import Glibc
+
+/// The descriptors of one ppoll(2) call. Places are fixed, a place without a descriptor holds -1, which the
+/// kernel passes over.
+struct PollSet {
+  private var entries: [pollfd]
+
+  init(places: Int) {
+    entries = Array(repeating: pollfd(fd: -1, events: 0, revents: 0), count: places)
+  }
+
+  /// `events` of 0 leaves the place empty: else a hung-up socket nobody reads would make the loop spin.
+  mutating func set(_ place: Int, _ fileDescriptor: Int32, _ events: Int16) {
+    entries[place] = pollfd(fd: events == 0 ? -1 : fileDescriptor, events: events, revents: 0)
+  }
+
+  mutating func clear(_ place: Int) { entries[place].fd = -1 }
+
+  /// Sleeps until a descriptor is ready or `timeout` nanoseconds have passed; without limit for nil. A signal
+  /// ends it early.
+  mutating func wait(timeout: Int64?) {
+    for place in entries.indices { entries[place].revents = 0 }
+    let count = nfds_t(entries.count)
+    if let timeout {
+      let nanoseconds = max(0, timeout)
+      var limit = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+      _ = unsafe ppoll(&entries, count, &limit, nil)
+    } else {
+      _ = unsafe ppoll(&entries, count, nil, nil)
+    }
+  }
+
+  /// Whether the place's descriptor is ready for something, errors and hang-ups included.
+  func isReady(_ place: Int) -> Bool { entries[place].fd >= 0 && entries[place].revents != 0 }
+
+  /// Whether it can be read, or has an error or hang-up to be read.
+  func isReadable(_ place: Int) -> Bool {
+    entries[place].fd >= 0 && entries[place].revents & Int16(POLLIN | POLLERR | POLLHUP) != 0
+  }
+}
