@@ -37,7 +37,7 @@ package final class EventLoop: Sendable {
   /// Runs on the calling thread until stopped or halted. Once.
   package func run() -> Outcome {
     // Writing to a connection that the peer closed is an error to be handled, not a reason to die.
-    _ = unsafe signal(SIGPIPE, SIG_IGN)
+    _ = signal(SIGPIPE, SIG_IGN)
     board.onAwait { [wakeup] in wakeup.signal() }
     let shell = Shell(
       engine: engine, source: source, targets: targets, board: board, logger: logger, wakeup: wakeup)

@@ -10,17 +10,15 @@ extension EventLoop {
   /// Runs the loop on a thread of its own, so that it never occupies one of Swift's executors.
   package func runOnOwnThread() async throws -> Outcome {
     try await withCheckedThrowingContinuation { continuation in
-      let failure = startThread(named: "cdcd-loop") { continuation.resume(returning: self.run()) }
+      let failure = startThread { continuation.resume(returning: self.run()) }
       if let failure { continuation.resume(throwing: failure) }
     }
   }
 }
 
 /// A detached thread that runs `body`. Its stack is of the system's default size, 8 MiB.
-private func startThread(
-  named name: String, _ body: @escaping @Sendable () -> Void
-) -> EventLoop.ThreadFailure? {
-  let box = Unmanaged.passRetained(ThreadBody(body))
+private func startThread(_ body: @escaping @Sendable () -> Void) -> EventLoop.ThreadFailure? {
+  let box = unsafe Unmanaged.passRetained(ThreadBody(body))
   var thread = pthread_t()
   let code = unsafe pthread_create(
     &thread, nil,
@@ -33,7 +31,6 @@ private func startThread(
     unsafe box.release()
     return EventLoop.ThreadFailure(code: code)
   }
-  _ = unsafe pthread_setname_np(thread, name)
   _ = pthread_detach(thread)
   return nil
 }

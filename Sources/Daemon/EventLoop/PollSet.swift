@@ -1,6 +1,6 @@
 import Glibc
 
-/// The descriptors of one ppoll(2) call. Places are fixed, a place without a descriptor holds -1, which the
+/// The descriptors of one poll(2) call. Places are fixed, a place without a descriptor holds -1, which the
 /// kernel passes over.
 struct PollSet {
   private var entries: [pollfd]
@@ -16,17 +16,14 @@ struct PollSet {
 
   mutating func clear(_ place: Int) { entries[place].fd = -1 }
 
-  /// Sleeps until a descriptor is ready or `timeout` nanoseconds have passed; without limit for nil. A signal
-  /// ends it early.
-  mutating func wait(timeout: Int64?) {
+  /// Sleeps until a descriptor is ready or `timeout` nanoseconds have passed, rounded up to milliseconds: all
+  /// that Swift's Glibc offers, and enough. A signal ends it early.
+  mutating func wait(timeout: Int64) {
     for place in entries.indices { entries[place].revents = 0 }
-    let count = nfds_t(entries.count)
-    if let timeout {
-      let nanoseconds = max(0, timeout)
-      var limit = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-      _ = unsafe ppoll(&entries, count, &limit, nil)
-    } else {
-      _ = unsafe ppoll(&entries, count, nil, nil)
+    let milliseconds = min(max(0, timeout + 999_999) / 1_000_000, 60_000)
+    if unsafe poll(&entries, nfds_t(entries.count), Int32(milliseconds)) < 0 {
+      // Interrupted: nothing was looked at.
+      for place in entries.indices { entries[place].revents = 0 }
     }
   }
 

@@ -1,12 +1,16 @@
 import Invalidation
+import PostgresSource
 
 extension Shell {
   /// Performs everything the Engine asks for, in order, then writes to Redis what was appended: one write for
   /// many commands.
   func performEffects() {
-    repeat {
-      while outcome == nil, let effect = engine.nextEffect() { perform(effect) }
-    } while flushRedis()
+    repeat { performUnflushed() } while flushRedis()
+  }
+
+  /// Performs everything the Engine asks for; Redis commands stay in the output buffers.
+  func performUnflushed() {
+    while outcome == nil, let effect = engine.nextEffect() { perform(effect) }
   }
 
   private func perform(_ effect: Effect) {

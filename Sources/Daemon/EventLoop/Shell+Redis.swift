@@ -68,12 +68,14 @@ extension Shell {
   /// because of a reply. `failure` is told after the last one.
   private func takeReplies(_ target: Int, _ connection: RedisConnection, elseFail failure: RedisFailure?) {
     do throws(RedisFailure) {
-      while connection.isOpen, let reply = try connection.takeReply() {
+      while targets[target] === connection, let reply = try connection.takeReply() {
         gulp.release()
         tell(.redisReply(target: target, reply))
+        performUnflushed()
       }
       if let failure { throw failure }
     } catch {
+      guard targets[target] === connection else { return }
       targets[target] = nil
       tell(.redisFailed(target: target, reason: error.message))
     }

@@ -1,5 +1,6 @@
 import Invalidation
 import PostgresSource
+import RedisSink
 
 /// The PostgreSQL side of the shell.
 extension Shell {

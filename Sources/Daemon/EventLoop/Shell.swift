@@ -30,7 +30,7 @@ final class Shell {
   var targets: [RedisConnection?]
   /// Targets with bytes that were appended and not offered to the socket yet.
   var unflushed: [Int] = []
-  /// The replication socket is left alone until then: see `Gulp`.
+  /// Whether the replication socket is left alone for a moment.
   var gulp = Gulp()
   var outcome: EventLoop.Outcome?
   var notices: NoticeLog
@@ -150,9 +150,10 @@ final class Shell {
   }
 
   /// How long nothing has to be done, in nanoseconds.
-  private func timeout() -> Int64? {
+  private func timeout() -> Int64 {
     // What libpq has read already does not make the socket readable.
-    if case .streaming(let replication) = source, replication.mayHoldInput, engine.wantsInput, !gulp.isHolding {
+    if case .streaming(let replication) = source, replication.mayHoldInput, engine.wantsInput, !gulp.isHolding
+    {
       return 0
     }
     if outcome != nil { return 0 }
@@ -178,7 +179,9 @@ final class Shell {
     if let deadline = sourceDeadline(), now >= deadline { failSource(sourceTimeout()) }
     if let deadline = queryDeadline(), now >= deadline { failQuery(queryTimeout()) }
     for target in targets.indices {
-      guard let connection = targets[target], let deadline = connection.deadline, now >= deadline else { continue }
+      guard let connection = targets[target], let deadline = connection.deadline, now >= deadline else {
+        continue
+      }
       failRedis(target, connection.timeout)
     }
   }
