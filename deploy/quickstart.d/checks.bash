@@ -37,26 +37,30 @@ check_exists() {
 }
 
 run_checks() {
-  cache unrelated:key user:999 order:999:item:1
+  cache unrelated:key user:999 user:email:nobody@example.org
   redis_command SET 'cdcd:l:{user:1}' token
 
   check_change "INSERT INTO users (id, name, email) VALUES (7, 'Radia', 'radia@example.org')" \
-    user:7 user:email:radia@example.org
+    user:7 user:email:radia@example.org users:count
   check_change "UPDATE users SET email = 'Ada@Lovelace.org' WHERE id = 1" \
     user:1 user:email:ada@example.org user:email:ada@lovelace.org
   check_change "UPDATE users SET email = NULL WHERE id = 2" user:2 user:email:grace@example.org
-  check_change "UPDATE orders SET status = 'paid', user_id = 4 WHERE id = 103" \
-    order:103 user:3:orders user:4:orders
+  check_change "UPDATE orders SET status = 'paid' WHERE id = 103" order:103 user:3:orders user:3:spending
+  cache user:4:spending user:5:spending
+  check_change "UPDATE orders SET user_id = 5 WHERE id = 104" order:104 user:4:orders user:5:orders
   check_change "UPDATE order_items SET line = 9 WHERE order_id = 101 AND line = 2" \
-    order:101:item:2 order:101:item:9
+    'order:{101}:items' 'order:{101}:item:2' 'order:{101}:item:9'
+  check_change "DELETE FROM order_items WHERE order_id = 102 AND line = 1" \
+    'order:{102}:items' 'order:{102}:item:1'
 
   # A rolled back transaction comes first in the log, so its keys would be gone before those of the next one.
   cache user:5 user:email:tony@example.org
   query "BEGIN; UPDATE users SET name = 'nobody' WHERE id = 5; ROLLBACK; SELECT 1"
-  check_change "DELETE FROM users WHERE id = 7" user:7 user:email:radia@example.org
+  check_change "DELETE FROM users WHERE id = 7" user:7 user:email:radia@example.org users:count
   echo
   check_exists 1 user:5 "a rolled back UPDATE deleted nothing"
   check_exists 1 unrelated:key "a key of no rule stayed"
+  check_exists 1 user:4:spending "an unpaid order left its owner's spending alone"
   check_exists 1 user:999 "the key of an untouched row stayed"
   check_exists 0 'cdcd:l:{user:1}' "the lease of a changed key went with it"
 

@@ -106,40 +106,41 @@ names=(alan alonzo annie betty claude dorothy emmy haskell hedy ida jean joan jo
 
 # One change, chosen at random among those the example's rules speak of.
 random_change() {
-  local name=${names[RANDOM % ${#names[@]}]} id email owner line sku
+  local name=${names[RANDOM % ${#names[@]}]} id email owner line
   query "SELECT id || ' ' || email FROM users ORDER BY random() LIMIT 1"
   read -r id email <<<"$answer"
   case $((RANDOM % 7)) in
     0)
-      query "SELECT last_value + 1 FROM users_id_seq"
-      change "INSERT INTO users (name, email) VALUES ('${name^}', '$name.$answer@example.org')" \
-        "user:$answer" "user:email:$name.$answer@example.org"
+      query "SELECT nextval('users_id_seq')"
+      change "INSERT INTO users (id, name, email) VALUES ($answer, '${name^}', '$name.$answer@example.org')" \
+        "user:$answer" "user:email:$name.$answer@example.org" users:count
       ;;
     1)
       change "UPDATE users SET email = '$name.$RANDOM@example.org' WHERE id = $id" "user:$id" "user:email:$email"
       ;;
     2) change "UPDATE users SET name = '${name^} $RANDOM' WHERE id = $id" "user:$id" "user:email:$email" ;;
     3)
-      query "SELECT last_value + 1 FROM orders_id_seq"
-      change "INSERT INTO orders (user_id, total) VALUES ($id, $((RANDOM % 90 + 10)))" \
+      query "SELECT nextval('orders_id_seq')"
+      change "INSERT INTO orders (id, user_id, total) VALUES ($answer, $id, $((RANDOM % 90 + 10)))" \
         "order:$answer" "user:$id:orders"
       ;;
     4)
       query "SELECT id || ' ' || user_id FROM orders ORDER BY random() LIMIT 1"
       read -r id owner <<<"$answer"
-      change "UPDATE orders SET status = 'paid-$RANDOM' WHERE id = $id" "order:$id" "user:$owner:orders"
+      change "UPDATE orders SET status = 'paid', total = total + 1 WHERE id = $id" \
+        "order:$id" "user:$owner:orders" "user:$owner:spending"
       ;;
     5)
       query "SELECT order_id || ' ' || line FROM order_items ORDER BY random() LIMIT 1"
       read -r id line <<<"$answer"
       change "UPDATE order_items SET quantity = quantity + 1 WHERE order_id = $id AND line = $line" \
-        "order:$id:item:$line"
+        "order:{$id}:items" "order:{$id}:item:$line"
       ;;
     6)
-      query "SELECT order_id || ' ' || max(line) FROM order_items GROUP BY 1 HAVING count(*) > 1 LIMIT 1"
+      query "SELECT order_id || ' ' || max(line) FROM order_items GROUP BY order_id LIMIT 1"
       read -r id line <<<"$answer"
       change "INSERT INTO order_items (order_id, line, sku) VALUES ($id, $((line + 1)), 'sku-$((RANDOM % 9))')" \
-        "order:$id:item:$((line + 1))"
+        "order:{$id}:items" "order:{$id}:item:$((line + 1))"
       ;;
   esac
 }
@@ -147,7 +148,10 @@ random_change() {
 run_workload() {
   while true; do
     random_change || true
-    kill -0 "$cdcd_pid" 2>/dev/null || { live=no; echo "cdcd has ended" >&2; return 1; }
+    if ! kill -0 "$cdcd_pid" 2>/dev/null; then
+      echo "cdcd has ended" >&2
+      return 1
+    fi
     read_metric cdcd_lag_bytes
     median
     show_footer "lag ${metric:-?} bytes $dot $changes changes $dot $keys_gone keys $dot median $milliseconds\

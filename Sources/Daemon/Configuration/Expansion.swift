@@ -124,7 +124,7 @@ struct Expansion {
     sources.append("${file:\(written)}")
     do {
       var content = try readTextFile(path)
-      if content.last?.isNewline == true { content.removeLast() }
+      if content.last == "\n" || content.last == "\r\n" { content.removeLast() }
       return content
     } catch {
       throw Failure(

@@ -26,8 +26,8 @@ struct YAMLDocument {
     switch error {
     case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
       .composer(let context, let problem, let mark, _):
-      let context = context.map { " \($0.text)" } ?? ""
-      return SyntaxError(place: Place(mark), found: "a syntax error (\(problem)\(context))", expected: "YAML")
+      let context = context.map { "\($0.text), " } ?? ""
+      return SyntaxError(place: Place(mark), found: "a syntax error (\(context)\(problem))", expected: "YAML")
     case .duplicatedKeysInMapping(let keys, let context):
       let key = keys.first ?? ""
       let first = Place(context.mark)

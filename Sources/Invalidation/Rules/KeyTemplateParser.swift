@@ -19,6 +19,11 @@ package struct KeyTemplateError: Error, Hashable, Sendable, CustomStringConverti
   /// Bytes of UTF-8 from the start of the template to the problem.
   package var offset: Int
 
+  package init(problem: Problem, offset: Int) {
+    self.problem = problem
+    self.offset = offset
+  }
+
   /// What was found, as a phrase: "an unknown function "lowr"".
   package var found: String {
     switch problem {
