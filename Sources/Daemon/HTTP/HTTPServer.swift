@@ -1,3 +1,4 @@
+import Glibc
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -20,9 +21,7 @@ package struct HTTPServer: Service {
     self.address = address
     pages = Pages(board: board, identity: identity)
     // Hummingbird reports every start and stop as information; the daemon says it in its own words.
-    var quiet = logger
-    quiet.logLevel = max(logger.logLevel, .warning)
-    self.logger = quiet
+    self.logger = logger.atLeast(.warning)
     self.onListening = onListening
   }
 
@@ -41,7 +40,9 @@ package struct HTTPServer: Service {
     do {
       try await application.run()
     } catch let error as IOError {
-      throw ListenError(address: address, reason: String(describing: error))
+      throw ListenError(address: address, reason: unsafe String(cString: strerror(error.errnoCode)))
+    } catch let error as SocketAddressError.UnknownHost {
+      throw ListenError(address: address, reason: "unknown host: \(error.errorDescription)")
     }
   }
 
@@ -73,4 +74,13 @@ package struct ListenError: Error, CustomStringConvertible {
 extension Configuration.HTTP: CustomStringConvertible {
   /// `host:port`, an IPv6 address in brackets.
   package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+extension Logger {
+  /// The same logger, for libraries whose events matter less than ours.
+  func atLeast(_ level: Logger.Level) -> Logger {
+    var logger = self
+    logger.logLevel = max(logLevel, level)
+    return logger
+  }
 }

@@ -32,24 +32,14 @@ struct WaitRequest: Equatable {
     self.lsn = lsn
   }
 
-  /// A number and a unit, `250ms`, `5s` or `1m`.
   private static func duration(_ text: Substring) throws(WaitRequestError) -> Duration {
-    let digits = text.prefix { $0.isASCII && $0.isNumber }
-    let milliseconds: Int? =
-      switch text.dropFirst(digits.count) {
-      case "ms": 1
-      case "s": 1_000
-      case "m": 60_000
-      default: nil
-      }
-    guard let milliseconds, let number = Int(digits) else {
+    guard let duration = Duration(text: String(text)) else {
       throw WaitRequestError("timeout is '\(text)', expected a number with ms, s or m, like 5s")
     }
-    let (product, overflow) = number.multipliedReportingOverflow(by: milliseconds)
-    guard !overflow, .milliseconds(product) <= maximumTimeout else {
+    guard duration <= maximumTimeout else {
       throw WaitRequestError("timeout is '\(text)', expected at most 60s")
     }
-    return .milliseconds(product)
+    return duration
   }
 }
 
