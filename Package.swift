@@ -69,7 +69,7 @@ let package = Package(
     .executableTarget(
       name: "cdcd",
       dependencies: [
-        "Daemon",
+        "Daemon", "Invalidation", "PostgresSource",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict

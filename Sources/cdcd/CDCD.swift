@@ -5,8 +5,9 @@ import Daemon
 struct CDCD: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cdcd",
-    abstract: "Deletes the cache keys in Redis of every row that a committed transaction changed in PostgreSQL.",
+    abstract:
+      "Deletes the cache keys in Redis of every row that a committed transaction changed in PostgreSQL.",
     version: Version.current,
-    subcommands: [RunCommand.self, CheckCommand.self, SetupCommand.self, ExplainCommand.self],
+    subcommands: [RunCommand.self, CheckCommand.self, SetupCommand.self],
     defaultSubcommand: RunCommand.self)
 }
