@@ -1,0 +1,82 @@
+/// A message that is not what its format says.
+package struct DecodeError: Error, Sendable, Equatable, CustomStringConvertible {
+  package var problem: String
+  /// Bytes from the start of the message.
+  package var offset: Int
+
+  package var description: String { problem + " at byte " + String(offset) }
+}
+
+/// A reading position in a message: bounds-checked, big-endian.
+struct ByteCursor: ~Escapable {
+  let bytes: Span<UInt8>
+  private(set) var offset: Int
+
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>, at offset: Int = 0) {
+    self.bytes = bytes
+    self.offset = offset
+  }
+
+  var isAtEnd: Bool { offset == bytes.count }
+
+  func error(_ problem: String) -> DecodeError { DecodeError(problem: problem, offset: offset) }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  private mutating func take(_ count: Int) throws(DecodeError) -> Int {
+    guard count <= bytes.count - offset else { throw error("the message ends too early") }
+    let start = offset
+    offset += count
+    return start
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func uint8() throws(DecodeError) -> UInt8 {
+    bytes[try take(1)]
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func uint16() throws(DecodeError) -> UInt16 {
+    let at = try take(2)
+    return UInt16(bytes[at]) << 8 | UInt16(bytes[at + 1])
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func uint32() throws(DecodeError) -> UInt32 {
+    let at = try take(4)
+    return UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16
+      | UInt32(bytes[at + 2]) << 8 | UInt32(bytes[at + 3])
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func uint64() throws(DecodeError) -> UInt64 {
+    let high = try uint32()
+    let low = try uint32()
+    return UInt64(high) << 32 | UInt64(low)
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func skip(_ count: Int) throws(DecodeError) {
+    guard count >= 0 else { throw error("negative length") }
+    _ = try take(count)
+  }
+
+  /// A text that ends with a zero byte.
+  @_lifetime(self: copy self)
+  mutating func string() throws(DecodeError) -> String {
+    var end = offset
+    while end < bytes.count, bytes[end] != 0 { end += 1 }
+    guard end < bytes.count else { throw error("a text has no end") }
+    var text: [UInt8] = []
+    text.reserveCapacity(end - offset)
+    for index in offset..<end { text.append(bytes[index]) }
+    offset = end + 1
+    return String(decoding: text, as: UTF8.self)
+  }
+}

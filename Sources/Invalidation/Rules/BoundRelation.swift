@@ -1,0 +1,122 @@
+/// The rules of one table, with every column resolved to its index: made once for each Relation message, so that
+/// no name is looked up for a row.
+package struct BoundRelation: Sendable {
+  package let relation: Relation
+  /// The rules that name this table, in the order of the file.
+  package let rules: [BoundRule]
+
+  package init(_ relation: Relation, rules: [Rule]) {
+    self.relation = relation
+    self.rules = rules.enumerated().compactMap { index, rule in
+      rule.table == relation.table ? BoundRule(rule, index: index, relation: relation) : nil
+    }
+  }
+}
+
+/// One rule, bound to the columns of a relation.
+package struct BoundRule: Sendable {
+  enum Segment: Sendable {
+    case literal([UInt8])
+    case column(Int)
+    case mapped(Int, [KeyFunction])
+  }
+
+  struct Condition: Sendable {
+    var column: Int
+    var texts: [[UInt8]]
+    var allowsNull: Bool
+  }
+
+  /// Where the rule stands in the file, from 0.
+  package let index: Int
+  package let operations: Operations
+  /// Why the rule cannot derive every key from this relation's row images, with the statement that mends it;
+  /// nil when it can. Changes that it cannot follow flush the rule's patterns.
+  package let problem: String?
+  let isBound: Bool
+  let coversOldRows: Bool
+  let templates: [[Segment]]
+  let whenChanged: [Int]
+  let conditions: [Condition]
+
+  init(_ rule: Rule, index: Int, relation: Relation) {
+    let positions = Dictionary(
+      relation.columns.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let missing = rule.columns.filter { positions[$0] == nil }
+    let covered = rule.columns.allSatisfy { name in
+      positions[name].map { relation.covers($0) } ?? false
+    }
+    let needsOldRows = !rule.operations.isDisjoint(with: [.update, .delete])
+    self.index = index
+    self.operations = rule.operations
+    self.isBound = missing.isEmpty
+    self.coversOldRows = covered
+    if !missing.isEmpty {
+      self.problem = BoundRule.missingColumns(missing, rule, relation)
+    } else if needsOldRows && !covered {
+      self.problem = BoundRule.uncovered(rule, relation, positions)
+    } else {
+      self.problem = nil
+    }
+    guard isBound else {
+      self.templates = []
+      self.whenChanged = []
+      self.conditions = []
+      return
+    }
+    self.templates = rule.templates.map { template in
+      template.segments.map { BoundRule.bind($0, positions) }
+    }
+    self.whenChanged = rule.whenChanged.compactMap { positions[$0] }
+    self.conditions = rule.conditions.compactMap { condition in
+      positions[condition.column].map { column in
+        Condition(
+          column: column, texts: condition.values.compactMap { $0.map { Array($0.utf8) } },
+          allowsNull: condition.values.contains(nil))
+      }
+    }
+  }
+
+  private static func bind(_ segment: KeyTemplate.Segment, _ positions: [String: Int]) -> Segment {
+    switch segment {
+    case .literal(let bytes): .literal(bytes)
+    case .column(let name, let functions):
+      // Every column was found before: -1 is never read, and reads as a missing column if it were.
+      functions.isEmpty
+        ? .column(positions[name] ?? -1) : .mapped(positions[name] ?? -1, functions)
+    }
+  }
+
+  private static func missingColumns(_ missing: [String], _ rule: Rule, _ relation: Relation) -> String {
+    let names = missing.map { "\"" + $0 + "\"" }.joined(separator: ", ")
+    return "rule \(rule.name): table \(relation.table) has no column \(names); "
+      + "mend the rule, or publish the column"
+  }
+
+  private static func uncovered(
+    _ rule: Rule, _ relation: Relation, _ positions: [String: Int]
+  ) -> String {
+    let names = rule.columns.filter { name in
+      positions[name].map { !relation.covers($0) } ?? false
+    }
+    return "rule \(rule.name): old row images of \(relation.table) do not carry "
+      + names.map { "\"" + $0 + "\"" }.joined(separator: ", ")
+      + "; run: ALTER TABLE \(relation.table.quoted) REPLICA IDENTITY FULL"
+  }
+}
+
+extension Relation {
+  /// Whether old row images carry the column (PostgreSQL manual, ALTER TABLE, REPLICA IDENTITY).
+  func covers(_ column: Int) -> Bool {
+    replicaIdentity == .full || (replicaIdentity != .nothing && columns[column].isKey)
+  }
+}
+
+extension TableName {
+  /// The name as SQL takes it, always quoted.
+  package var quoted: String {
+    [schema, name].map { part in
+      "\"" + part.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }.joined(separator: ".")
+  }
+}

@@ -1,0 +1,72 @@
+/// Rendered keys, one after the other in one allocation, each with the rule that gave it.
+package struct KeyBuffer: Sendable, Equatable {
+  package private(set) var bytes: [UInt8] = []
+  /// The end of each key in `bytes`.
+  package private(set) var ends: [Int] = []
+  /// The index of the rule of each key.
+  package private(set) var rules: [UInt32] = []
+
+  package init() {}
+
+  package var count: Int { ends.count }
+  package var isEmpty: Bool { ends.isEmpty }
+  /// What the buffer holds in memory, its bookkeeping included.
+  package var byteCount: Int { bytes.count + ends.count * 12 }
+
+  /// The range of the key in `bytes`.
+  @inline(__always)
+  package func range(_ index: Int) -> Range<Int> {
+    (index == 0 ? 0 : ends[index - 1])..<ends[index]
+  }
+
+  /// The key as an array of its own.
+  package subscript(_ index: Int) -> [UInt8] { Array(bytes[range(index)]) }
+
+  package mutating func removeAll(keepingCapacity: Bool) {
+    bytes.removeAll(keepingCapacity: keepingCapacity)
+    ends.removeAll(keepingCapacity: keepingCapacity)
+    rules.removeAll(keepingCapacity: keepingCapacity)
+  }
+
+  /// Appends the keys `first...` of another buffer.
+  mutating func append(_ other: KeyBuffer, _ index: Int) {
+    bytes.append(contentsOf: other.bytes[other.range(index)])
+    close(rule: other.rules[index])
+  }
+
+  // MARK: Writing one key
+
+  @inline(__always)
+  mutating func write(_ literal: [UInt8]) { bytes.append(contentsOf: literal) }
+
+  @inline(__always)
+  mutating func write(_ slice: ColumnSlice, of message: Span<UInt8>) {
+    let start = Int(slice.offset)
+    unsafe message.extracting(start..<(start + Int(slice.length))).withUnsafeBufferPointer {
+      unsafe bytes.append(contentsOf: $0)
+    }
+  }
+
+  @inline(__always)
+  mutating func close(rule: UInt32) {
+    ends.append(bytes.count)
+    rules.append(rule)
+  }
+
+  /// Forgets what was written since the last `close`.
+  mutating func abandon() { bytes.removeSubrange((ends.last ?? 0)...) }
+
+  /// Forgets the last key when it equals the one before it.
+  mutating func dropLastIfRepeated() {
+    guard count >= 2 else { return }
+    let last = range(count - 1)
+    let previous = range(count - 2)
+    guard last.count == previous.count, rules[count - 1] == rules[count - 2] else { return }
+    for index in 0..<last.count where bytes[last.lowerBound + index] != bytes[previous.lowerBound + index] {
+      return
+    }
+    bytes.removeSubrange(last)
+    ends.removeLast()
+    rules.removeLast()
+  }
+}

@@ -1,0 +1,129 @@
+/// What a rule made of a change.
+package enum RuleOutcome: Sendable, Equatable {
+  /// The rule's keys, none or more, stand at the end of the buffer.
+  case rendered
+  /// `on:` does not name the operation.
+  case otherOperation
+  /// None of `when_changed` changed.
+  case unchanged
+  /// `where` holds for neither image.
+  case conditionNotMet
+  /// A column that a key needs was not in the message: only a flush of the rule's patterns is safe.
+  case incomplete
+}
+
+/// Whether one key could be made of one image.
+private enum KeyOutcome {
+  case written, noKey, unavailable
+}
+
+extension BoundRule {
+  /// Appends the keys that the change stands for, of the old and of the new image, equal ones once.
+  @inline(__always)
+  func render(
+    _ operation: Operations, _ images: borrowing RowImages, of message: Span<UInt8>,
+    into keys: inout KeyBuffer
+  ) -> RuleOutcome {
+    guard operations.contains(operation) else { return .otherOperation }
+    guard isBound, operation == .insert || coversOldRows else { return .incomplete }
+    if operation == .update, !whenChanged.isEmpty, !hasChanged(images, message) { return .unchanged }
+    if !conditions.isEmpty, !isMet(images, message) { return .conditionNotMet }
+    for template in templates {
+      let first = keys.count
+      if images.new.isPresent {
+        let outcome = write(template, images.new, fallback: images.old, message, &keys)
+        if outcome == .unavailable { return .incomplete }
+      }
+      if images.old.isPresent {
+        let outcome = write(template, images.old, fallback: nil, message, &keys)
+        if outcome == .unavailable { return .incomplete }
+        if keys.count == first + 2 { keys.dropLastIfRepeated() }
+      }
+    }
+    return .rendered
+  }
+
+  @inline(__always)
+  private func write(
+    _ template: [Segment], _ image: RowImage, fallback: RowImage?, _ message: Span<UInt8>,
+    _ keys: inout KeyBuffer
+  ) -> KeyOutcome {
+    for segment in template {
+      let column: Int
+      switch segment {
+      case .literal(let bytes):
+        keys.write(bytes)
+        continue
+      case .column(let index), .mapped(let index, _): column = index
+      }
+      guard var slice = image.column(column) else { return give(up: .unavailable, &keys) }
+      if slice.isUnchanged {
+        guard let old = fallback?.column(column), !old.isUnchanged else {
+          return give(up: .unavailable, &keys)
+        }
+        slice = old
+      }
+      if slice.isNull { return give(up: .noKey, &keys) }
+      if case .mapped(_, let functions) = segment {
+        keys.write(functions.reduce(bytes(slice, message)) { $1.apply($0) })
+      } else {
+        keys.write(slice, of: message)
+      }
+    }
+    keys.close(rule: UInt32(index))
+    return .written
+  }
+
+  private func give(up outcome: KeyOutcome, _ keys: inout KeyBuffer) -> KeyOutcome {
+    keys.abandon()
+    return outcome
+  }
+
+  private func bytes(_ slice: ColumnSlice, _ message: Span<UInt8>) -> [UInt8] {
+    let start = Int(slice.offset)
+    return unsafe message.extracting(start..<(start + Int(slice.length))).withUnsafeBufferPointer {
+      unsafe Array($0)
+    }
+  }
+
+  // MARK: when_changed and where
+
+  private func hasChanged(_ images: borrowing RowImages, _ message: Span<UInt8>) -> Bool {
+    // Without an old image no column of the replica identity changed, and the rule reads no other.
+    guard images.old.isPresent else { return false }
+    return whenChanged.contains { index in
+      guard let old = images.old.column(index), let new = images.new.column(index) else { return true }
+      if new.isUnchanged { return false }
+      return !equal(old, new, message)
+    }
+  }
+
+  private func equal(_ left: ColumnSlice, _ right: ColumnSlice, _ message: Span<UInt8>) -> Bool {
+    guard left.length == right.length else { return false }
+    guard left.length > 0 else { return true }
+    for position in 0..<Int(left.length)
+    where message[Int(left.offset) + position] != message[Int(right.offset) + position] {
+      return false
+    }
+    return true
+  }
+
+  private func isMet(_ images: borrowing RowImages, _ message: Span<UInt8>) -> Bool {
+    (images.new.isPresent && isMet(images.new, fallback: images.old, message))
+      || (images.old.isPresent && isMet(images.old, fallback: nil, message))
+  }
+
+  /// A column that the image does not carry counts as a match: deleting more is safe, less is not.
+  private func isMet(_ image: RowImage, fallback: RowImage?, _ message: Span<UInt8>) -> Bool {
+    conditions.allSatisfy { condition in
+      guard var slice = image.column(condition.column) else { return true }
+      if slice.isUnchanged {
+        guard let old = fallback?.column(condition.column), !old.isUnchanged else { return true }
+        slice = old
+      }
+      if slice.isNull { return condition.allowsNull }
+      let text = bytes(slice, message)
+      return condition.texts.contains(text)
+    }
+  }
+}
