@@ -123,7 +123,9 @@ final class Instance {
     guard self.process === process else { return }
     if process.finished { return finish(process) }
     turns += 1
-    if turns % world.options.turnsPerStatus == 0 { world.oracle.observe(self, process.engine.status(now: world.moment)) }
+    if turns % world.options.turnsPerStatus == 0 {
+      world.oracle.observe(self, process.engine.status(now: world.moment))
+    }
     schedule()
   }
 
@@ -136,6 +138,7 @@ final class Instance {
       if case .redisReply = event {} else { world.trace { "\(name) <- \(event)" } }
       redis.noticed(event, origin)
       if case .sourceFailed = event { source.failed() }
+      if case .queryFailed = event { source.connection?.queryFailureDelivered() }
       if case .redisFailed = event { redis.failed() }
       process.engine.handle(event, now: world.moment)
       drain()

@@ -201,6 +201,11 @@ final class Oracle {
     var settled = commit.settledTime
     if settled == nil, instance.redis.judgedLineage != redis.lineage { settled = commit.settledBeforeBreak }
     guard let settled else {
+      // Covered by a whole SCAN pass or an emptied server, which no delete command announced.
+      if isCovered(commit) {
+        commit.settledByFlush = true
+        return
+      }
       if instance.status()?.openFlushes.isEmpty == false {
         commit.settledByFlush = true
         return

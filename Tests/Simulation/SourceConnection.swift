@@ -9,6 +9,8 @@ final class SourceConnection {
   private(set) var state = State.connecting
   private(set) var queryIsOpen = false
   private(set) var queryIsOutstanding = false
+  /// Likewise for the query connection alone.
+  private var queryIsDoomed = false
   private var queryGeneration = 0
   private var walsender: Walsender?
   /// Messages on their way, and messages the shell has not read yet.
@@ -123,7 +125,7 @@ final class SourceConnection {
   }
 
   func query(_ answer: @escaping (ModelPostgres) -> Event) {
-    if isDoomed { return }
+    if isDoomed || queryIsDoomed { return }
     guard state != .closed, state != .connecting, queryIsOpen else {
       return world.fail("effect", "query without a query connection (source is \(state))")
     }
@@ -141,13 +143,15 @@ final class SourceConnection {
     }
   }
 
+  /// Also ends a query that has no answer.
   func reconnectQuery() {
+    if isDoomed { return }
     guard state == .streaming || state == .open || state == .starting else {
       return world.fail("effect", "reconnectQuery while the source is \(state)")
     }
-    guard !queryIsOpen else {
-      return world.fail("effect", "reconnectQuery while the query connection is open")
-    }
+    queryIsOpen = false
+    queryIsOutstanding = false
+    queryIsDoomed = false
     queryGeneration += 1
     let generation = queryGeneration
     whenAnswering(latency()) { [self] in
@@ -224,9 +228,11 @@ final class SourceConnection {
     guard queryIsOpen else { return }
     queryIsOpen = false
     queryIsOutstanding = false
+    queryIsDoomed = true
     queryGeneration += 1
+    let generation = queryGeneration
     world.after(random.between(10_000, 1_000_000)) { [self] in
-      guard state != .closed, !queryIsOpen else { return }
+      guard state != .closed, generation == queryGeneration else { return }
       instance.post(.queryFailed(SourceFailure(kind, message)), from: self)
     }
   }
@@ -261,6 +267,9 @@ final class SourceConnection {
   }
 
   var hasInput: Bool { inboxHead < inbox.count }
+
+  /// The shell hands the query connection's failure to the Engine now.
+  func queryFailureDelivered() { queryIsDoomed = false }
 
   /// The failure that stands behind the last message, or at once when the shell does not read.
   func takeFailure(ignoringInput: Bool) -> SourceFailure? {
