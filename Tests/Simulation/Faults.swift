@@ -4,7 +4,7 @@ import Invalidation
 enum Fault: String, CaseIterable {
   case postgresRestart, postgresCrash, postgresUnreachable, postgresFrozen, walsenderKilled, slotDropped
   case queryFailed, stuckCommit
-  case redisBreak, redisTrouble, redisFrozen, redisRefused, redisRestart, redisRestore, redisEmpty
+  case redisBreak, redisTrouble, redisFrozen, redisRefused, redisRestart, redisRestore, redisSwap, redisEmpty
   case flushAll, evictWatermark, evictKey
   case kill, terminate, freeze, standby, clockJump
 }
@@ -107,6 +107,7 @@ final class FaultInjector {
       for instance in world.instances { instance.redis.connection?.breakDown(silently: false) }
     case .redisRestart: if redis.isUp { redis.restart(after: duration(3)) }
     case .redisRestore: if redis.isUp { redis.restore(after: duration(3)) }
+    case .redisSwap: if redis.isUp { redis.swap() }
     case .redisEmpty: if redis.isUp { redis.restartEmpty(after: duration(3)) }
     case .flushAll: if redis.isUp { redis.flushAll() }
     case .evictWatermark: if redis.isUp, let key = world.oracle.watermarkKey { redis.evict(key) }

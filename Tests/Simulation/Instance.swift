@@ -64,6 +64,7 @@ final class Instance {
   }
 
   private func end() {
+    if let statistics = process?.engine.statistics { world.tally.add(statistics) }
     process = nil
     timerAt = nil
     source.close()

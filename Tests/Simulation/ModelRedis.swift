@@ -71,21 +71,34 @@ final class ModelRedis {
   /// Comes back with an older state: a failover to a lagging replica, or an old RDB file.
   func restore(after delay: Int64) {
     guard !snapshots.isEmpty else { return }
-    let chosen = snapshots[random.below(snapshots.count)]
-    world.trace {
-      "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago"
-    }
     stop()
+    goBack()
+    world.after(delay) { [self] in
+      renewIdentifiers()
+      isUp = true
+    }
+  }
+
+  /// The same behind a proxy that keeps its clients' connections.
+  func swap() {
+    guard !snapshots.isEmpty else { return }
+    goBack()
+    renewIdentifiers()
+    for instance in world.instances where random.chance(500) {
+      guard let connection = instance.redis.connection else { continue }
+      world.after(random.between(0, 3 * Time.second)) { connection.breakDown(silently: false) }
+    }
+  }
+
+  private func goBack() {
+    let chosen = snapshots[random.below(snapshots.count)]
+    world.trace { "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago" }
     snapshots.removeAll { $0.time > chosen.time }
     let watermark = world.oracle.watermarkKey.flatMap { key in data[key].map { (key, $0) } }
     data = chosen.data
     if world.options.mutation == .watermarkElsewhere, let (key, value) = watermark { data.set(key, value) }
     lineage += 1
     world.oracle.lineageBroke()
-    world.after(delay) { [self] in
-      renewIdentifiers()
-      isUp = true
-    }
   }
 
   func restartEmpty(after delay: Int64) {

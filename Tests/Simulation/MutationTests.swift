@@ -40,8 +40,9 @@ struct MutationTests {
 
   @Test func unconditionalWatermark() {
     let found = discovery(of: .blindWatermark, within: 200) {
-      $0.faults = [.redisBreak, .redisRestore, .freeze, .kill]
-      $0.instances = 2
+      $0.faults = [.redisSwap]
+      $0.faultPause = Time.second
+      $0.writePause = 100 * Time.millisecond
     }
     #expect(found != nil)
     print("blindWatermark", found as Any)

@@ -73,7 +73,7 @@ struct WorldOptions {
     let wantsStandby = random.chance(200)
     let count = 1 + random.below(6)
     let shuffled = (0..<count).map { _ in random.pick(Fault.allCases) }
-    faultPause = random.pick([1, 4, 8]) * Time.second
+    faultPause = random.pick([400, 1_500, 4_000]) * Time.millisecond
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
     guard wantsFaults else {
@@ -112,6 +112,8 @@ final class World {
   /// Added to the wall clock, which may jump.
   var wallOffset: Int64 = 0
   var peakQueue = 0
+  /// What the Engines of this world went through.
+  var tally = Tally()
   private var tick: UInt64 = 0
   private var touches: [String: [Commit]] = [:]
 
@@ -180,7 +182,10 @@ final class World {
   /// Lives from the first start to rest; what was violated, if anything.
   @discardableResult
   func run() -> Violation? {
-    defer { scheduler.clear() }
+    defer {
+      for instance in instances { instance.kill() }
+      scheduler.clear()
+    }
     begin()
     advance(to: options.duration)
     workload.end()
@@ -201,6 +206,7 @@ final class World {
     for reader in readers { reader.start() }
     faults.start()
     everySecond()
+    save()
   }
 
   func advance(to time: Int64) {
@@ -220,10 +226,17 @@ final class World {
     return false
   }
 
+  /// Redis saves its data at any moment, in the middle of a flush too.
+  private func save() {
+    after(random.between(100 * Time.millisecond, 2 * Time.second)) { [self] in
+      redis.remember()
+      if !workload.isOver { save() }
+    }
+  }
+
   private func everySecond() {
     after(Time.second) { [self] in
       if options.checksProgress { oracle.checkProgress(since: lastFault) }
-      redis.remember()
       if random.chance(200) {
         for instance in instances { instance.post(.awaited(LSN(postgres.walEnd)), from: nil) }
       }
