@@ -342,6 +342,10 @@ final class RedisShell {
     judgedLineage = -1
   }
 
+  func judgementHolds(from old: Int, to new: Int) {
+    if judgedLineage == old { judgedLineage = new }
+  }
+
   func noticed(_ event: Event, _ origin: AnyObject?) {
     guard case .redisReply = event, let connection, connection === origin else { return }
     if let lineage = connection.takeJudgedLineage() { judgedLineage = lineage }

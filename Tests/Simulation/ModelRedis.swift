@@ -58,6 +58,8 @@ final class ModelRedis {
     if snapshots.count > 6 { snapshots.remove(at: random.below(5)) }
   }
 
+  func forgetStates() { snapshots = [] }
+
   /// Stops and starts with the data as it is.
   func restart(after delay: Int64) {
     world.trace { "redis: restarts with its data" }
@@ -95,10 +97,14 @@ final class ModelRedis {
     world.trace { "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago" }
     snapshots.removeAll { $0.time > chosen.time }
     let watermark = world.oracle.watermarkKey.flatMap { key in data[key].map { (key, $0) } }
+    let before = lineage
     data = chosen.data
     if world.options.mutation == .watermarkElsewhere, let (key, value) = watermark { data.set(key, value) }
     lineage += 1
     world.oracle.lineageBroke()
+    // The same watermark stands for the same deletes: there is nothing to notice.
+    guard let (key, value) = watermark, data[key] == value else { return }
+    for instance in world.instances { instance.redis.judgementHolds(from: before, to: lineage) }
   }
 
   func restartEmpty(after delay: Int64) {

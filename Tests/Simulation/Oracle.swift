@@ -276,7 +276,8 @@ final class Oracle {
   func checkProgress(since calm: Int64) {
     guard world.now - calm > 10 * Time.second else { return }
     guard postgres.walsender != nil else { return }
-    for commit in outstanding {
+    // Commits before a new slot's position are never streamed: the flush is for them.
+    for commit in outstanding where commit.commitLSN >= postgres.slotStart {
       guard let visible = commit.visibleTime, world.now - max(visible, calm) > 8 * Time.second else {
         continue
       }

@@ -25,7 +25,8 @@ final class SourceConnection {
   private var failure: SourceFailure?
   /// It has failed, and the event that says so waits in the shell's queue: effects go nowhere.
   private var isDoomed = false
-  var lastFeedback: Feedback?
+  private(set) var lastFeedback: Feedback?
+  private(set) var lastFeedbackTime: Int64 = 0
   var streamingSince: Int64 = 0
 
   private var random: Randomness
@@ -120,6 +121,7 @@ final class SourceConnection {
     }
     world.oracle.feedback(feedback, on: self)
     lastFeedback = feedback
+    lastFeedbackTime = world.now
     guard failure == nil, let walsender else { return }
     world.after(random.between(20_000, 300_000)) { walsender.receive(feedback) }
   }

@@ -47,7 +47,9 @@ struct WorldOptions {
   var checksProgress = false
   var stopsAtTheEnd = false
 
-  var isFaultless: Bool { faults.isEmpty && instances == 1 }
+  /// A test injects faults by itself.
+  var isStory = false
+  var isFaultless: Bool { faults.isEmpty && instances == 1 && !isStory }
 
   init() {}
 
@@ -56,7 +58,7 @@ struct WorldOptions {
     duration = random.between(3, 10) * Time.second
     retain = random.pick([2, 10, 10, 60]) * Time.second
     command = random.chance(700) ? .unlink : .del
-    flushRate = random.pick([500, 5_000, 50_000])
+    flushRate = random.pick([5_000, 50_000])
     rowCount = 1 + random.below(6)
     readers = 2 + random.below(3)
     readPause = random.pick([10, 40, 100]) * Time.millisecond
