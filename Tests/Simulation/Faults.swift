@@ -14,6 +14,8 @@ final class FaultInjector {
   unowned let world: World
   private var random: Randomness
   private var isOver = false
+  /// Whoever stops now is meant to stay away.
+  var leavesStopped = false
 
   init(world: World) {
     self.world = world
@@ -139,7 +141,7 @@ final class FaultInjector {
   private func startAgain(_ instance: Instance) {
     let run = instance.runs
     world.after(duration(5)) { [self] in
-      guard instance.runs == run else { return }
+      guard instance.runs == run, !leavesStopped else { return }
       instance.isRunning ? startAgain(instance) : instance.start()
     }
   }

@@ -115,7 +115,7 @@ final class Instance {
     guard let process, !process.finished else { return }
     handleMailbox(process)
     readStream(process)
-    if let deadline = process.engine.deadline, deadline <= world.now {
+    if let deadline = process.engine.deadline, deadline <= world.moment.monotonic {
       process.engine.handle(.deadlineReached, now: world.moment)
       let before = effectsAtInstant
       drain()
@@ -185,7 +185,7 @@ final class Instance {
 
   private func schedule() {
     guard let deadline = process?.engine.deadline else { return timerAt = nil }
-    let due = max(deadline, world.now + 1_000)
+    let due = max(deadline - World.clockOffset, world.now + 1_000)
     if let timerAt, timerAt <= due, timerAt > world.now { return }
     timerAt = due
     let lateness = random.chance(900) ? 0 : random.between(0, 2 * Time.millisecond)

@@ -55,7 +55,7 @@ final class ModelRedis {
 
   func remember() {
     snapshots.append((world.now, data))
-    if snapshots.count > 6 { snapshots.remove(at: random.below(5)) }
+    if snapshots.count > 6 { snapshots.remove(at: 1 + random.below(5)) }
   }
 
   func forgetStates() { snapshots = [] }
@@ -71,10 +71,10 @@ final class ModelRedis {
   }
 
   /// Comes back with an older state: a failover to a lagging replica, or an old RDB file.
-  func restore(after delay: Int64) {
+  func restore(after delay: Int64, toOldest: Bool = false) {
     guard !snapshots.isEmpty else { return }
     stop()
-    goBack()
+    goBack(to: toOldest ? 0 : random.below(snapshots.count))
     world.after(delay) { [self] in
       renewIdentifiers()
       isUp = true
@@ -84,7 +84,7 @@ final class ModelRedis {
   /// The same behind a proxy that keeps its clients' connections.
   func swap() {
     guard !snapshots.isEmpty else { return }
-    goBack()
+    goBack(to: random.below(snapshots.count))
     renewIdentifiers()
     for instance in world.instances where random.chance(500) {
       guard let connection = instance.redis.connection else { continue }
@@ -92,9 +92,11 @@ final class ModelRedis {
     }
   }
 
-  private func goBack() {
-    let chosen = snapshots[random.below(snapshots.count)]
-    world.trace { "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago" }
+  private func goBack(to index: Int) {
+    let chosen = snapshots[index]
+    world.trace {
+      "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago"
+    }
     snapshots.removeAll { $0.time > chosen.time }
     let watermark = world.oracle.watermarkKey.flatMap { key in data[key].map { (key, $0) } }
     let before = lineage

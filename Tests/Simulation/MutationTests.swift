@@ -54,6 +54,16 @@ struct MutationTests {
     print("watermarkElsewhere", found as Any)
   }
 
+  @Test func slotThatMovedUnnoticed() {
+    let found = discovery(of: .trustStaleFacts, within: 300) {
+      $0.faults = [.slotDropped, .redisFrozen, .standby]
+      $0.instances = 2
+      $0.faultPause = 500 * Time.millisecond
+    }
+    #expect(found != nil)
+    print("trustStaleFacts", found as Any)
+  }
+
   @Test func confirmationOnReceipt() {
     let found = discovery(of: .confirmEarly, within: 5)
     #expect(found?.violation.invariant == "4")

@@ -49,7 +49,9 @@ struct ScenarioTests {
     #expect(stuck.visibleTick == nil)
     #expect(silence < 5 * Time.second)
     #expect(world.instances[0].source.connection === connection)
-    let others = world.postgres.commits.filter { $0.index > stuck.index && ($0.visibleTime ?? .max) < world.now - Time.second }
+    let others = world.postgres.commits.filter {
+      $0.index > stuck.index && ($0.visibleTime ?? .max) < world.now - Time.second
+    }
     #expect(others.count > 20)
     #expect(others.allSatisfy { $0.settledTime != nil })
     #expect(world.advance(upTo: 20 * Time.second) { stuck.visibleTick != nil })
@@ -103,7 +105,7 @@ struct ScenarioTests {
     world.redis.forgetStates()
     world.redis.remember()
     world.advance(by: 15 * Time.second)
-    world.redis.restore(after: 500 * Time.millisecond)
+    world.redis.restore(after: 500 * Time.millisecond, toOldest: true)
     world.advance(by: 10 * Time.second)
     finish(world)
     #expect(world.tally.count("lineage breaks") == 1)
@@ -117,7 +119,7 @@ struct ScenarioTests {
     world.redis.forgetStates()
     world.redis.remember()
     world.advance(by: 30 * Time.second)
-    world.redis.restore(after: 500 * Time.millisecond)
+    world.redis.restore(after: 500 * Time.millisecond, toOldest: true)
     world.advance(by: 10 * Time.second)
     finish(world)
     #expect(world.tally.count("gap watermark_behind_slot") >= 1)

@@ -14,6 +14,8 @@ struct WorldOptions {
     case blindWatermark
     /// The watermark survives what the data does not, as if it were kept elsewhere.
     case watermarkElsewhere
+    /// The shell does not look whether the slot moved before it was taken.
+    case trustStaleFacts
     /// Feedback confirms on receipt.
     case confirmEarly
   }
@@ -22,6 +24,8 @@ struct WorldOptions {
   var retain = 10 * Time.second
   var command = EngineConfiguration.DeleteCommand.unlink
   var flushRate = 50_000
+  /// One way, at most, in most cases: a slow one keeps several batches in flight.
+  var redisLatency = 300 * Time.microsecond
   var rowCount = 4
   var readers = 3
   var readPause = 30 * Time.millisecond
@@ -59,6 +63,7 @@ struct WorldOptions {
     retain = random.pick([2, 10, 10, 60]) * Time.second
     command = random.chance(700) ? .unlink : .del
     flushRate = random.pick([5_000, 50_000])
+    redisLatency = random.pick([300, 300, 5_000, 80_000]) * Time.microsecond
     rowCount = 1 + random.below(6)
     readers = 2 + random.below(3)
     readPause = random.pick([10, 40, 100]) * Time.millisecond
@@ -140,8 +145,11 @@ final class World {
 
   var now: Int64 { scheduler.now }
 
+  /// The shell's clock does not begin at 0.
+  static let clockOffset = 1_000 * Time.second
+
   /// The clock of the Engine's shell.
-  var moment: Moment { Moment(monotonic: now + 1_000_000_000, wall: serverClock + wallOffset) }
+  var moment: Moment { Moment(monotonic: now + World.clockOffset, wall: serverClock + wallOffset) }
 
   /// PostgreSQL's clock: microseconds since 2000.
   var serverClock: Int64 { serverClock(at: now) }
@@ -196,6 +204,8 @@ final class World {
     if !rest() { return violation }
     confirmAtRest()
     if options.stopsAtTheEnd { stopInstances() }
+    for instance in instances { instance.kill() }
+    oracle.checkGaps(tally)
     return violation
   }
 
@@ -228,6 +238,23 @@ final class World {
     return false
   }
 
+  /// Somebody asks `/wait`; the answer is due soon, once everything up to there is visible.
+  private func demand(_ position: UInt64, of instance: Instance) {
+    instance.post(.awaited(LSN(position)), from: nil)
+    guard options.checksProgress else { return }
+    after(5 * Time.second) { [self] in
+      guard violation == nil, now - lastFault > 10 * Time.second, let status = instance.status() else {
+        return
+      }
+      let isVisible = postgres.commits.allSatisfy { commit in
+        commit.endLSN > position || now - (commit.visibleTime ?? now) > 3 * Time.second
+      }
+      if isVisible, status.settled.rawValue < position {
+        fail("wait", "\(instance.name): \(LSN(position)) is awaited for 5 s: " + describe())
+      }
+    }
+  }
+
   /// Redis saves its data at any moment, in the middle of a flush too.
   private func save() {
     after(random.between(100 * Time.millisecond, 2 * Time.second)) { [self] in
@@ -240,7 +267,7 @@ final class World {
     after(Time.second) { [self] in
       if options.checksProgress { oracle.checkProgress(since: lastFault) }
       if random.chance(200) {
-        for instance in instances { instance.post(.awaited(LSN(postgres.walEnd)), from: nil) }
+        for instance in instances { demand(postgres.walEnd, of: instance) }
       }
       if !workload.isOver, random.chance(300), postgres.isServing {
         postgres.writeWAL(500)
@@ -282,6 +309,7 @@ final class World {
   }
 
   private func stopInstances() {
+    faults.leavesStopped = true
     for instance in instances { instance.stop() }
     let stopped = advance(upTo: 30 * Time.second) { instances.allSatisfy { !$0.isRunning } }
     if violation == nil, !stopped { fail("stop", "not finished 30 s after SIGTERM: " + describe()) }
