@@ -320,11 +320,12 @@ final class Oracle {
       .postgresCrash,
     ]
     guard !world.options.isStory, !world.options.faults.contains(where: forgetful.contains) else { return }
+    let killed: UInt64 = world.options.faults.contains { $0 == .kill || $0 == .terminate } ? 20 : 0
     for gap in GapReason.allCases {
       switch gap {
       case .newSlot, .truncate, .flushInterrupted: continue
       // The first judgement may have to be made again before the first watermark.
-      case .watermarkMissing where tally.count("gap watermark_missing") < 3: continue
+      case .watermarkMissing where tally.count("gap watermark_missing") < 3 + killed: continue
       default: break
       }
       if tally.count("gap " + gap.rawValue) > 0 {

@@ -210,4 +210,36 @@ struct ScenarioTests {
     world.advance(by: 10 * Time.second)
     finish(world)
   }
+
+  /// Somebody makes the slot anew while cdcd, connected, waits for Redis: START_REPLICATION at the old position
+  /// succeeds, and begins at the new slot's.
+  private func slotMadeAnew(_ world: World) {
+    world.advance(to: 5 * Time.second)
+    world.redis.refusingUntil = world.now + 15 * Time.second
+    world.instances[0].redis.connection?.breakDown(silently: false)
+    world.advance(by: Time.second)
+    world.instances[0].kill()
+    world.instances[0].start()
+    world.advance(by: 5 * Time.second)
+    world.postgres.dropSlot()
+    world.postgres.createSlot()
+    world.advance(by: 20 * Time.second)
+  }
+
+  @Test func aSlotMadeAnewMeanwhileIsAGap() {
+    let world = world()
+    slotMadeAnew(world)
+    finish(world)
+    #expect(world.tally.count("gap watermark_behind_slot") == 1)
+  }
+
+  @Test func aSlotMadeAnewMeanwhileIsNoticedOnlyByLooking() {
+    let world = world { $0.mutation = .trustStaleFacts }
+    slotMadeAnew(world)
+    world.workload.end()
+    for reader in world.readers { reader.end() }
+    _ = world.rest()
+    world.scheduler.clear()
+    #expect(world.violation != nil)
+  }
 }
