@@ -13,7 +13,7 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     let configuration = try file.load()
-    let findings = CoverageGate.findings(for: configuration)
+    let findings = await CoverageGate.findings(for: configuration, within: .seconds(10))
     for finding in findings { Output.error("\(finding)") }
     guard !findings.hasErrors else { throw ExitCode.configurationIsWrong }
     let status = try await Daemon(configuration: configuration, acceptGap: acceptGap).run()

@@ -20,11 +20,14 @@ struct SetupCommand: ParsableCommand {
     do {
       let plan = try SetupPlan.make(for: configuration, session: session)
       for finding in plan.findings { Output.error("\(finding)") }
-      if dryRun { plan.steps.forEach { print($0.statement) } }
+      // Nothing is printed then, so that `--dry-run | psql` does not do what setup refuses to do.
       guard !plan.findings.hasErrors else { throw ExitCode.failure }
-      if dryRun { return }
-      try plan.run(on: session) { print($0) }
-      if plan.steps.isEmpty { print("Nothing is missing.") }
+      if dryRun {
+        for step in plan.steps { print(step.statement) }
+      } else {
+        try plan.run(on: session) { print($0) }
+        if plan.steps.isEmpty { print("Nothing is missing.") }
+      }
     } catch let error as CatalogError {
       Output.error("\(error)")
       throw ExitCode.failure
