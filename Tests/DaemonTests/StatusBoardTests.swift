@@ -44,6 +44,17 @@ func poll(_ condition: @Sendable () async throws -> Bool) async throws {
     #expect(snapshot.obstacles.map(\.check) == ["loop"])
   }
 
+  @Test func aSilentEventLoopIsStalledAndNotReady() throws {
+    let board = StatusBoard()
+    board.publish(settledStatus(1))
+    var snapshot = board.snapshot()
+    #expect(snapshot.stall == nil)
+    #expect(snapshot.obstacles.isEmpty)
+    snapshot.published -= .seconds(6)
+    #expect(snapshot.stall == "the event loop has not reported for 6 seconds")
+    #expect(snapshot.obstacles.map(\.check) == ["loop"])
+  }
+
   @Test func aSettledPositionNeedsNoWait() async {
     let board = StatusBoard()
     board.publish(settledStatus(100))
