@@ -13,6 +13,8 @@ struct LibpqResult: ~Copyable {
 
   var status: ExecStatusType { unsafe PQresultStatus(pointer) }
 
+  var isCopyBoth: Bool { status == PGRES_COPY_BOTH }
+
   var isError: Bool {
     switch status {
     case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE, PGRES_EMPTY_QUERY, PGRES_NONFATAL_ERROR: true

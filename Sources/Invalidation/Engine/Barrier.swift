@@ -82,19 +82,23 @@ struct Barrier: Sendable {
   mutating func clear(with snapshot: TransactionSnapshot) -> [WaitingTransaction] {
     self.snapshot = snapshot
     var visible: [WaitingTransaction] = []
-    var rest = Deque<WaitingTransaction>()
     uncheckedCount = 0
-    while var transaction = waiting.popFirst() {
-      if snapshot.sees(transaction.xid) {
-        keyBytes -= transaction.keys.byteCount
-        visible.append(transaction)
-        continue
+    for index in waiting.indices {
+      if snapshot.sees(waiting[index].xid) {
+        visible.append(waiting[index])
+      } else if waiting[index].number < askedBelow {
+        waiting[index].isParked = true
+      } else {
+        uncheckedCount += 1
       }
-      if transaction.number < askedBelow { transaction.isParked = true }
-      if !transaction.isParked { uncheckedCount += 1 }
-      rest.append(transaction)
     }
-    waiting = rest
+    if visible.count == waiting.count {
+      waiting.removeAll(keepingCapacity: true)
+      keyBytes = 0
+    } else if !visible.isEmpty {
+      waiting.removeAll { snapshot.sees($0.xid) }
+      keyBytes -= visible.reduce(0) { $0 + $1.keys.byteCount }
+    }
     return visible
   }
 

@@ -114,6 +114,7 @@ extension Engine {
       "the watermark was evicted or flushed away and is written again; use a maxmemory-policy of volatile-* or noeviction"
     )
     guard let watermarkKeys else { return }
+    targets[target].owesRuleSet = true
     var writer = CommandWriter()
     BatchEncoder.writeCompareAndSet(watermarkKeys, [], targets[target].acknowledgedValue, to: &writer)
     expect(target, [.repair])
@@ -130,7 +131,7 @@ extension Engine {
       )
     }
     forgetChain()
-    restartSource(after: targets[target].isVerifying ? 50_000_000 : 0)
+    restartSource(after: source.backoff.next(&random))
   }
 
   /// Drops all work and every belief about what the targets hold.

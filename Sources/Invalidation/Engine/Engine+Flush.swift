@@ -1,6 +1,7 @@
 extension Engine {
   /// Continuity of these rules cannot be proved: does what their policy says.
   mutating func openGap(_ reason: GapReason, rules: [Int]) {
+    guard source.phase != .ended else { return }
     var isNew = false
     for rule in rules {
       let name = configuration.rules[rule].name

@@ -49,6 +49,7 @@ extension Engine {
     if source.wasStreaming { statistics.sourceReconnects += 1 }
     source.wasStreaming = true
     resetStream()
+    stream.received = plan.position
     queries.isSnapshotNeeded = true
     if !plan.continues { beginChains(plan, facts) }
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)
@@ -77,7 +78,7 @@ extension Engine {
   mutating func sourceFailed(_ failure: SourceFailure) {
     switch source.phase {
     case .connecting, .judging, .starting, .streaming: break
-    case .draining: return finishDraining()
+    case .draining: return end()
     case .down, .ended: return
     }
     // A stream that held for a while starts the delays anew; one that breaks at once does not.
@@ -126,7 +127,6 @@ extension Engine {
       targets[target].dropOpen()
       targets[target].ledger = Ledger(position: targets[target].ledger.position)
     }
-    stream.received = max(stream.received, settled)
   }
 
   // MARK: Feedback

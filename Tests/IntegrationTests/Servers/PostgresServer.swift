@@ -112,7 +112,8 @@ private enum PostgresTemplate {
   static func folder() throws -> String {
     try made.withLock { made in
       if let made { return made }
-      let folder = FileManager.default.temporaryDirectory.path + "/cdcd-test-template-" + UUID().uuidString.prefix(8)
+      let name = "cdcd-test-template-" + UUID().uuidString.prefix(8)
+      let folder = FileManager.default.temporaryDirectory.path + "/" + name
       try make(in: folder)
       made = folder
       atexit {
