@@ -71,5 +71,5 @@ func oneLine(_ message: String) -> String {
   message.split(whereSeparator: \.isNewline)
     .map { $0.drop { $0.isWhitespace } }
     .filter { !$0.hasPrefix("LOCATION:") }
-    .joined(separator: " ")
+    .joined(separator: "; ")
 }
