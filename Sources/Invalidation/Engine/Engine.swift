@@ -6,26 +6,100 @@ import DequeModule
 /// The shell calls `receive` for each replication message and `handle` for everything else, and after either
 /// takes `nextEffect` until it is nil. It sleeps no longer than `deadline` and stops reading the replication
 /// stream while `wantsInput` is false.
-package struct Engine {
-  package private(set) var statistics = Statistics()
-  private var effects = Deque<Effect>()
+///
+/// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
+/// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), the judgement
+/// of continuity (`Engine+Continuity`), flushes (`Engine+Flush`) and time (`Engine+Timers`).
+package struct Engine: Sendable {
+  let configuration: EngineConfiguration
+  let fingerprint: RuleSetFingerprint
+  let encoder: BatchEncoder
+  package internal(set) var statistics = Statistics()
+  var effects = Deque<Effect>()
+  var random: SplitMix64
+  /// When the current call happened.
+  var now: Moment
+
+  var source: SourceState
+  var stream = StreamState()
+  var barrier = Barrier()
+  var queries = QueryState()
+  var targets: [RedisTarget]
+  var confirmed: ConfirmedPosition
+  var flushes = FlushState()
+  /// What the watermarks say about history; nil until the first judgement, and after a break.
+  var continuity: Continuity?
+  /// The names of cdcd's own keys, since the server was known.
+  var watermarkKeys: WatermarkKeys?
+  /// The part of the watermark's text that does not change from batch to batch.
+  var watermarkHead: [UInt8] = []
+  /// The largest position that somebody waits for, until when, and when the server is asked for it next.
+  var awaited = LSN.zero
+  var awaitedUntil: Int64 = 0
+  var awaitedProbeAt: Int64 = 0
+  /// `acceptGap` still stands.
+  var mayAcceptGap: Bool
 
   /// `seed` feeds the jitter of the backoff.
-  package init(configuration: EngineConfiguration, seed: UInt64, now: Moment) {}
+  package init(configuration: EngineConfiguration, seed: UInt64, now: Moment) {
+    self.configuration = configuration
+    self.fingerprint = RuleSetFingerprint(configuration.rules)
+    self.encoder = BatchEncoder(command: configuration.command, leases: configuration.leases)
+    self.random = SplitMix64(seed: seed)
+    self.now = now
+    self.source = SourceState(retryAt: now.monotonic)
+    self.targets = configuration.targets.map { _ in RedisTarget(now: now.monotonic) }
+    self.confirmed = ConfirmedPosition(retain: configuration.retain)
+    self.mayAcceptGap = configuration.acceptGap
+    statistics.ruleNames = configuration.rules.map(\.name)
+    statistics.keysDeleted = configuration.rules.map { _ in 0 }
+    for rule in configuration.rules where !statistics.tables.contains(rule.table) {
+      statistics.tables.append(rule.table)
+      statistics.changes.append([0, 0, 0, 0])
+    }
+    runTimers()
+  }
 
-  /// One CopyData payload of the replication stream: XLogData or a keepalive.
-  package mutating func receive(_ message: Span<UInt8>, now: Moment) {}
-
-  package mutating func handle(_ event: Event, now: Moment) {}
+  package mutating func handle(_ event: Event, now: Moment) {
+    self.now = now
+    guard source.phase != .ended else { return }
+    switch event {
+    case .sourceConnected(let facts): sourceConnected(facts)
+    case .sourceFailed(let failure): sourceFailed(failure)
+    case .replicationStarted: replicationStarted()
+    case .snapshot(let snapshot): snapshotArrived(snapshot)
+    case .currentTransaction(let xid): currentTransactionArrived(xid)
+    case .queryReconnected(let facts): queryReconnected(facts)
+    case .queryFailed(let failure): queryFailed(failure)
+    case .redisConnected(let target): redisConnected(target)
+    case .redisReply(let target, let reply): redisReplied(target, reply)
+    case .redisFailed(let target, let reason):
+      fail(target, kind: "connection", reason, alreadyClosed: true)
+    case .inputDrained: for target in targets.indices { closeSmallBatch(target) }
+    case .deadlineReached: runTimers()
+    case .awaited(let position): expectPosition(position)
+    case .stop: stop()
+    }
+  }
 
   /// The next thing to do, in order; nil when there is nothing until the next event or deadline.
   package mutating func nextEffect() -> Effect? { effects.popFirst() }
 
-  /// When `Event.deadlineReached` is due, on the monotonic clock in nanoseconds.
-  package var deadline: Int64? { nil }
-
   /// Whether the shell is to go on reading the replication stream.
-  package var wantsInput: Bool { true }
+  package var wantsInput: Bool {
+    guard source.phase == .streaming, !barrier.isFull else { return false }
+    return targets.allSatisfy { $0.unacknowledgedBytes < RedisTarget.unacknowledgedLimit }
+  }
 
-  package func status(now: Moment) -> EngineStatus { EngineStatus() }
+  mutating func emit(_ effect: Effect) { effects.append(effect) }
+
+  mutating func report(
+    _ severity: Notice.Severity, _ cause: String, _ message: String, lsn: LSN? = nil, xid: UInt32? = nil,
+    rule: String? = nil
+  ) {
+    emit(.report(Notice(severity, cause, message, lsn: lsn, xid: xid, rule: rule)))
+  }
+
+  /// The position up to which every target has acknowledged everything.
+  var settled: LSN { targets.map(\.acknowledged).min() ?? .zero }
 }

@@ -13,7 +13,8 @@ package struct Explanation: Sendable, Equatable {
   /// `old` and `new` map column names to texts, nil for NULL; an absent image is nil. The columns are those of
   /// both images, and the old image counts as complete (REPLICA IDENTITY FULL).
   package init(
-    rules: [Rule], table: TableName, operation: Operations, old: [(String, String?)]?, new: [(String, String?)]?
+    rules: [Rule], table: TableName, operation: Operations, old: [(String, String?)]?,
+    new: [(String, String?)]?
   ) {
     var names: [String] = []
     for (name, _) in (old ?? []) + (new ?? []) where !names.contains(name) { names.append(name) }

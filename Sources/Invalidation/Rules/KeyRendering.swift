@@ -21,7 +21,8 @@ extension BoundRule {
   /// Appends the keys that the change stands for, of the old and of the new image, equal ones once.
   @inline(__always)
   func render(
-    _ operation: Operations, _ images: borrowing RowImages, of message: Span<UInt8>, into keys: inout KeyBuffer
+    _ operation: Operations, _ images: borrowing RowImages, of message: Span<UInt8>,
+    into keys: inout KeyBuffer
   ) -> RuleOutcome {
     guard operations.contains(operation) else { return .otherOperation }
     guard isBound, operation == .insert || coversOldRows else { return .incomplete }
@@ -80,7 +81,9 @@ extension BoundRule {
 
   private func bytes(_ slice: ColumnSlice, _ message: Span<UInt8>) -> [UInt8] {
     let start = Int(slice.offset)
-    return unsafe message.extracting(start..<(start + Int(slice.length))).withUnsafeBufferPointer { unsafe Array($0) }
+    return unsafe message.extracting(start..<(start + Int(slice.length))).withUnsafeBufferPointer {
+      unsafe Array($0)
+    }
   }
 
   // MARK: when_changed and where

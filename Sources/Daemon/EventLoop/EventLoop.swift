@@ -1,0 +1,52 @@
+import Glibc
+package import Invalidation
+package import Logging
+package import PostgresSource
+package import RedisSink
+
+/// The daemon's one thread for all sockets of PostgreSQL and Redis. This is the handle that other threads hold;
+/// the work is done by a `Shell` that never leaves the thread of `run`.
+package final class EventLoop: Sendable {
+  /// Why the loop ended.
+  package enum Outcome: Sendable, Equatable {
+    /// After `stop`: everything in flight is settled, or never will be.
+    case finished
+    /// A gap was found and the policy is `halt`.
+    case halted(GapReason)
+  }
+
+  private let engine: EngineConfiguration
+  private let source: PostgresSourceConfiguration
+  private let targets: [RedisAddress]
+  private let board: StatusBoard
+  private let logger: Logger
+  private let wakeup = Wakeup()
+
+  /// `targets` are in the order of `engine.targets`.
+  package init(
+    engine: EngineConfiguration, source: PostgresSourceConfiguration, targets: [RedisAddress],
+    board: StatusBoard, logger: Logger
+  ) {
+    self.engine = engine
+    self.source = source
+    self.targets = targets
+    self.board = board
+    self.logger = logger
+  }
+
+  /// Runs on the calling thread until stopped or halted. Once.
+  package func run() -> Outcome {
+    // Writing to a connection that the peer closed is an error to be handled, not a reason to die.
+    _ = signal(SIGPIPE, SIG_IGN)
+    board.onAwait { [wakeup] in wakeup.signal() }
+    let shell = Shell(
+      engine: engine, source: source, targets: targets, board: board, logger: logger, wakeup: wakeup)
+    return shell.run()
+  }
+
+  /// Makes the loop finish what is in flight and end; from any thread.
+  package func stop() { wakeup.requestStop() }
+
+  /// Makes the loop look at the board; from any thread.
+  package func wake() { wakeup.signal() }
+}

@@ -1,0 +1,40 @@
+import Invalidation
+
+/// Puts the Engine's status on the board: ten times a second at most while something happens, once a second
+/// otherwise, which shows that the loop turns, and at once when a position is settled that somebody waits for.
+struct Publisher {
+  private static let shortest: Int64 = 100_000_000
+  private static let longest: Int64 = 1_000_000_000
+
+  private let board: StatusBoard
+  private var last: Int64 = .min / 2
+  private var settled = LSN.zero
+  /// Turns since the last time, which may have changed something.
+  private var turns = 0
+
+  init(_ board: StatusBoard) { self.board = board }
+
+  /// When `publish` is to be called again at the latest, on the monotonic clock in nanoseconds.
+  var deadline: Int64 { last + (turns > 0 ? Publisher.shortest : Publisher.longest) }
+
+  mutating func publish(_ engine: borrowing Engine, now: Moment) {
+    turns += 1
+    if now.monotonic - last >= Publisher.shortest {
+      publishNow(engine, now: now)
+    } else if board.hasWaiters {
+      let status = engine.status(now: now)
+      if status.settled != settled { put(status, engine, now: now) }
+    }
+  }
+
+  mutating func publishNow(_ engine: borrowing Engine, now: Moment) {
+    put(engine.status(now: now), engine, now: now)
+  }
+
+  private mutating func put(_ status: EngineStatus, _ engine: borrowing Engine, now: Moment) {
+    settled = status.settled
+    last = now.monotonic
+    turns = 0
+    board.publish(status, engine.statistics, at: now)
+  }
+}

@@ -1,0 +1,219 @@
+import Invalidation
+import PostgresSource
+import RedisSink
+
+/// The PostgreSQL side of the shell.
+extension Shell {
+  func connectSource() {
+    closeSource()
+    do throws(SourceFailure) {
+      source = .connecting(try SourceConnector(sourceConfiguration, now: Clock.monotonic()))
+    } catch {
+      tell(.sourceFailed(error))
+    }
+  }
+
+  func closeSource() {
+    source = .closed
+    query = .closed
+    gulp.release()
+  }
+
+  func startReplication(at position: LSN) {
+    guard case .connected(let replication) = source else { return }
+    do throws(SourceFailure) {
+      try replication.start(
+        slot: sourceConfiguration.slot, publication: sourceConfiguration.publication, at: position)
+      source = .starting(replication, deadline: Clock.monotonic() + Shell.startTime)
+    } catch {
+      loseSource(error)
+    }
+  }
+
+  func send(_ feedback: Feedback) {
+    guard case .streaming(let replication) = source else { return }
+    do throws(SourceFailure) {
+      try replication.send(feedback, wall: Clock.now().wall)
+    } catch {
+      loseSource(error)
+    }
+  }
+
+  func ask(_ question: QueryConnection.Question) {
+    // The connection may have failed after the Engine asked for this; it has been told.
+    guard case .open(let query) = query else { return }
+    do throws(SourceFailure) {
+      try query.ask(question, now: Clock.monotonic())
+    } catch {
+      loseQuery(error)
+    }
+  }
+
+  func renewQuery() {
+    query = .closed
+    let replication: ReplicationConnection
+    switch source {
+    case .connected(let connection), .starting(let connection, _), .streaming(let connection):
+      replication = connection
+    case .closed, .connecting: return
+    }
+    do throws(SourceFailure) {
+      query = .renewing(
+        try SourceConnector(sourceConfiguration, beside: replication, now: Clock.monotonic()))
+    } catch {
+      loseQuery(error)
+    }
+  }
+
+  /// `readable` and `ready` are what poll(2) said of the replication side's socket.
+  func advanceSource(readable: Bool, ready: Bool) {
+    switch source {
+    case .closed: return
+    case .connecting(let connector): if ready { advance(connector) }
+    case .connected(let replication), .starting(let replication, _): if ready { advanceStart(replication) }
+    case .streaming(let replication):
+      if ready, replication.wantsWrite, !flush(replication) { return }
+      if readable || replication.mayHoldInput { read(replication) }
+    }
+  }
+
+  private func advance(_ connector: SourceConnector) {
+    let progress = connector.advance(now: Clock.monotonic())
+    report(connector)
+    switch progress {
+    case .pending: return
+    case .connected(let facts, let replication, let query):
+      source = .connected(replication)
+      self.query = .open(query)
+      handle(.sourceConnected(facts))
+    case .failed(let failure): failSource(failure)
+    }
+  }
+
+  private func advanceStart(_ replication: ReplicationConnection) {
+    switch replication.advanceStart() {
+    case .pending: return
+    case .started:
+      source = .streaming(replication)
+      handle(.replicationStarted)
+    case .failed(let failure): failSource(failure)
+    }
+  }
+
+  private func flush(_ replication: ReplicationConnection) -> Bool {
+    do throws(SourceFailure) {
+      try replication.flush()
+      return true
+    } catch {
+      failSource(error)
+      return false
+    }
+  }
+
+  /// The most that is read before the Engine's effects are performed: some 16 fillings of libpq's buffer.
+  private static let inputLimit = 256 * 1024
+
+  private func read(_ replication: ReplicationConnection) {
+    guard engine.wantsInput, !gulp.isHolding else { return }
+    do throws(SourceFailure) {
+      let drained = try replication.drain(into: &engine, limit: Shell.inputLimit, clock: Clock.now)
+      if drained.exhausted { tell(.inputDrained) }
+      performEffects()
+      if drained.exhausted {
+        gulp.begin(after: drained.bytes, answerDue: isAnswerDue, now: Clock.monotonic())
+      }
+    } catch {
+      failSource(error)
+    }
+  }
+
+  private var isAnswerDue: Bool {
+    if case .open(let query) = query, query.deadline != nil { return true }
+    return targets.contains { $0?.awaitsReply == true }
+  }
+
+  /// To be called when the query connection's socket is ready.
+  func advanceQuery() {
+    switch query {
+    case .closed: return
+    case .renewing(let connector):
+      let progress = connector.advance(now: Clock.monotonic())
+      report(connector)
+      switch progress {
+      case .pending: return
+      case .connected(let facts, _, let connection):
+        query = .open(connection)
+        handle(.queryReconnected(facts))
+      case .failed(let failure): failQuery(failure)
+      }
+    case .open(let connection):
+      switch connection.advance() {
+      case .pending: return
+      case .snapshot(let snapshot):
+        gulp.release()
+        handle(.snapshot(snapshot))
+      case .currentTransaction(let xid): handle(.currentTransaction(xid))
+      case .failed(let failure): failQuery(failure)
+      }
+    }
+  }
+
+  private func report(_ connector: SourceConnector) {
+    while let notice = connector.takeNotice() { notices.log(notice) }
+  }
+}
+
+/// How the PostgreSQL side ends: by an error, or because an answer is overdue.
+extension Shell {
+  static let startTime: Int64 = 10_000_000_000
+
+  func failSource(_ failure: SourceFailure) {
+    loseSource(failure)
+    performEffects()
+  }
+
+  func failQuery(_ failure: SourceFailure) {
+    loseQuery(failure)
+    performEffects()
+  }
+
+  /// For use while effects are being performed.
+  private func loseSource(_ failure: SourceFailure) {
+    closeSource()
+    tell(.sourceFailed(failure))
+  }
+
+  private func loseQuery(_ failure: SourceFailure) {
+    query = .closed
+    tell(.queryFailed(failure))
+  }
+
+  func sourceDeadline() -> Int64? {
+    switch source {
+    case .connecting(let connector): connector.deadline
+    case .starting(_, let deadline): deadline
+    case .closed, .connected, .streaming: nil
+    }
+  }
+
+  func sourceTimeout() -> SourceFailure {
+    if case .connecting(let connector) = source { return connector.timeout }
+    return SourceFailure(.unavailable, "PostgreSQL: START_REPLICATION: no answer within 10 seconds")
+  }
+
+  func queryDeadline() -> Int64? {
+    switch query {
+    case .closed: nil
+    case .renewing(let connector): connector.deadline
+    case .open(let query): query.deadline
+    }
+  }
+
+  func queryTimeout() -> SourceFailure {
+    switch query {
+    case .renewing(let connector): connector.timeout
+    case .open(let query): query.timeout
+    case .closed: SourceFailure(.unavailable, "PostgreSQL: query: no answer within 10 seconds")
+    }
+  }
+}

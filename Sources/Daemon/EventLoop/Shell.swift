@@ -1,0 +1,188 @@
+import Glibc
+import Invalidation
+import Logging
+import PostgresSource
+import RedisSink
+
+/// The Engine's shell on the event loop's thread: it owns every socket, hands what they bring to the Engine and
+/// performs what the Engine asks. It decides nothing about invalidation.
+final class Shell {
+  /// The replication side; the query connection has its own state, since it is renewed alone.
+  enum Source {
+    case closed
+    case connecting(SourceConnector)
+    /// Until `Effect.startReplication`.
+    case connected(ReplicationConnection)
+    /// START_REPLICATION is sent and has to be answered by then.
+    case starting(ReplicationConnection, deadline: Int64)
+    case streaming(ReplicationConnection)
+  }
+
+  enum Query {
+    case closed
+    case renewing(SourceConnector)
+    case open(QueryConnection)
+  }
+
+  var engine: Engine
+  var source = Source.closed
+  var query = Query.closed
+  var targets: [RedisConnection?]
+  /// Targets with bytes that were appended and not offered to the socket yet.
+  var unflushed: [Int] = []
+  /// Whether the replication socket is left alone for a moment.
+  var gulp = Gulp()
+  var outcome: EventLoop.Outcome?
+  let notices: NoticeLog
+
+  let sourceConfiguration: PostgresSourceConfiguration
+  let addresses: [RedisAddress]
+  private var publisher: Publisher
+  private let board: StatusBoard
+  private let wakeup: Wakeup
+  private var polled: PollSet
+  private var stopHandled = false
+
+  init(
+    engine configuration: EngineConfiguration, source: PostgresSourceConfiguration, targets: [RedisAddress],
+    board: StatusBoard, logger: Logger, wakeup: Wakeup
+  ) {
+    let now = Clock.now()
+    engine = Engine(configuration: configuration, seed: .random(in: .min ... .max), now: now)
+    sourceConfiguration = source
+    addresses = targets
+    self.targets = targets.map { _ in nil }
+    self.board = board
+    self.wakeup = wakeup
+    notices = NoticeLog(logger: logger, board: board)
+    publisher = Publisher(board)
+    polled = PollSet(places: Place.firstTarget + targets.count)
+  }
+
+  /// Where each descriptor is in the poll set.
+  private enum Place {
+    static let wakeup = 0
+    static let source = 1
+    static let query = 2
+    static let firstTarget = 3
+  }
+
+  func run() -> EventLoop.Outcome {
+    performEffects()
+    while true {
+      if let outcome { return finish(outcome) }
+      publisher.publish(engine, now: Clock.now())
+      preparePoll()
+      polled.wait(timeout: timeout())
+      turn()
+    }
+  }
+
+  /// One turn: what is ready is handled in this order, for these reasons.
+  private func turn() {
+    // Stopping and waiting readers change what the Engine does with all the rest, and are rare.
+    takeRequests()
+    // Replies free memory, end a gulp and tell whether more input is wanted at all.
+    for target in targets.indices where polled.isReady(Place.firstTarget + target) { advanceRedis(target) }
+    // Answers clear what waits at the barrier, before new changes queue behind it.
+    if polled.isReady(Place.query) { advanceQuery() }
+    // Input makes new work, so it comes when the old has been moved on as far as it goes.
+    advanceSource(readable: polled.isReadable(Place.source), ready: polled.isReady(Place.source))
+    // Deadlines last: what arrived in time has been seen by now.
+    checkDeadlines(now: Clock.monotonic())
+  }
+
+  private func takeRequests() {
+    if polled.isReady(Place.wakeup) {
+      wakeup.clear()
+      for position in board.takeAwaited() { handle(.awaited(position)) }
+    }
+    if wakeup.isStopRequested, !stopHandled {
+      stopHandled = true
+      handle(.stop)
+    }
+  }
+
+  /// Hands an event to the Engine and performs what it asks for.
+  func handle(_ event: Event) {
+    engine.handle(event, now: Clock.now())
+    performEffects()
+  }
+
+  /// The last status goes out, and the connections close with the shell.
+  private func finish(_ outcome: EventLoop.Outcome) -> EventLoop.Outcome {
+    publisher.publishNow(engine, now: Clock.now())
+    return outcome
+  }
+
+  private func preparePoll() {
+    polled.set(Place.wakeup, wakeup.fileDescriptor, Int16(POLLIN))
+    let (descriptor, events) = sourceInterest()
+    polled.set(Place.source, descriptor, events)
+    switch query {
+    case .closed: polled.clear(Place.query)
+    case .renewing(let connector): polled.set(Place.query, connector.fileDescriptor, connector.pollEvents)
+    case .open(let query): polled.set(Place.query, query.fileDescriptor, query.pollEvents)
+    }
+    for (target, connection) in targets.enumerated() {
+      let place = Place.firstTarget + target
+      guard let connection else {
+        polled.clear(place)
+        continue
+      }
+      polled.set(place, connection.fileDescriptor, connection.pollEvents)
+    }
+  }
+
+  private func sourceInterest() -> (fileDescriptor: Int32, events: Int16) {
+    switch source {
+    case .closed: return (-1, 0)
+    case .connecting(let connector): return (connector.fileDescriptor, connector.pollEvents)
+    case .connected(let replication), .starting(let replication, _):
+      return (replication.fileDescriptor, replication.startPollEvents)
+    case .streaming(let replication):
+      let reading = engine.wantsInput && !gulp.isHolding
+      return (
+        replication.fileDescriptor,
+        (reading ? Int16(POLLIN) : 0) | (replication.wantsWrite ? Int16(POLLOUT) : 0)
+      )
+    }
+  }
+
+  /// How long nothing has to be done, in nanoseconds.
+  private func timeout() -> Int64 {
+    // What libpq has read already does not make the socket readable.
+    if case .streaming(let replication) = source, replication.mayHoldInput, engine.wantsInput, !gulp.isHolding
+    {
+      return 0
+    }
+    if outcome != nil { return 0 }
+    var earliest = publisher.deadline
+    if let deadline = engine.deadline { earliest = min(earliest, deadline) }
+    if let deadline = connectionDeadline() { earliest = min(earliest, deadline) }
+    if let end = gulp.end { earliest = min(earliest, end) }
+    return earliest - Clock.monotonic()
+  }
+
+  private func checkDeadlines(now: Int64) {
+    if let end = gulp.end, now >= end { gulp.release() }
+    if let deadline = connectionDeadline(), now >= deadline { failOverdue(now: now) }
+    if let deadline = engine.deadline, now >= deadline { handle(.deadlineReached) }
+  }
+
+  private func connectionDeadline() -> Int64? {
+    let own = [sourceDeadline(), queryDeadline()] + targets.map { $0?.deadline }
+    return own.compactMap { $0 }.min()
+  }
+
+  private func failOverdue(now: Int64) {
+    if let deadline = sourceDeadline(), now >= deadline { failSource(sourceTimeout()) }
+    if let deadline = queryDeadline(), now >= deadline { failQuery(queryTimeout()) }
+    for target in targets.indices {
+      guard let connection = targets[target], let deadline = connection.deadline, now >= deadline else {
+        continue
+      }
+      failRedis(target, connection.timeout)
+    }
+  }
+}

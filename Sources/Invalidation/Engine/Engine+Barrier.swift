@@ -1,0 +1,116 @@
+import DequeModule
+
+extension Engine {
+  /// Asks the one question that is most needed, if the query connection is free.
+  mutating func askIfNeeded() {
+    guard queries.link == .idle, source.phase == .streaming else { return }
+    if flushes.job?.phase == .needsTransaction {
+      flushes.job?.phase = .askingTransaction
+      queries.link = .asking(since: now.monotonic)
+      return emit(.queryCurrentTransaction)
+    }
+    guard queries.isSnapshotNeeded || barrier.uncheckedCount > 0 else { return }
+    queries.isSnapshotNeeded = false
+    queries.link = .asking(since: now.monotonic)
+    barrier.willAsk()
+    emit(.querySnapshot)
+  }
+
+  mutating func snapshotArrived(_ snapshot: TransactionSnapshot) {
+    guard case .asking = queries.link else { return }
+    queryAnswered()
+    guard source.phase == .streaming else { return }
+    let visible = barrier.clear(with: snapshot)
+    for transaction in visible { release(transaction) }
+    if visible.contains(where: \.isDropped) {
+      // Its keys are gone, and only the stream can bring them again.
+      report(.notice, "parked_keys_dropped", "a large transaction became visible; its changes are read again")
+      return restartSource(after: 50_000_000)
+    }
+    if case .waiting(let xid)? = flushes.job?.phase, snapshot.xmin >= xid {
+      flushes.job?.phase = .scanning
+      for target in targets.indices { scanNext(target) }
+    }
+    scheduleRecheck(progressed: !visible.isEmpty)
+    for target in targets.indices { closeSmallBatch(target) }
+    askIfNeeded()
+  }
+
+  mutating func queryAnswered() {
+    queries.link = .idle
+    queries.backoff.reset()
+  }
+
+  /// Moves a visible transaction's keys into the batches.
+  private mutating func release(_ transaction: WaitingTransaction) {
+    statistics.barrierWaits += 1
+    statistics.barrier.record((now.monotonic - transaction.since) / 1_000)
+    guard !transaction.isDropped else { return }
+    addToBatches(transaction.keys)
+    if !transaction.isCommitted {
+      stream.transaction?.destination = .batches
+      return
+    }
+    for target in targets.indices {
+      targets[target].ledger.finish(waiting: transaction.number)
+      targets[target].openCommitTimes.append(transaction.commitTime)
+      targets[target].needsWatermark = true
+    }
+  }
+
+  private mutating func scheduleRecheck(progressed: Bool) {
+    if progressed { queries.recheckDelay = QueryState.firstRecheck }
+    queries.recheckAt = now.monotonic + queries.recheckDelay
+    queries.recheckDelay = min(queries.recheckDelay * 2, QueryState.slowestRecheck)
+  }
+
+  /// Whether a snapshot has to be asked for again although nothing new arrived.
+  var waitsForVisibility: Bool {
+    if case .waiting? = flushes.job?.phase { return true }
+    return barrier.parkedCount > 0
+  }
+
+  mutating func currentTransactionArrived(_ xid: UInt64) {
+    guard case .asking = queries.link else { return }
+    queryAnswered()
+    guard source.phase == .streaming else { return }
+    if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .waiting(for: xid) }
+    queries.isSnapshotNeeded = true
+    queries.recheckDelay = QueryState.firstRecheck
+    askIfNeeded()
+  }
+
+  // MARK: The query connection
+
+  mutating func queryReconnected(_ facts: SourceFacts) {
+    guard case .connecting = queries.link else { return }
+    queries.link = .idle
+    queries.backoff.reset()
+    guard let known = continuity, source.phase == .streaming else { return }
+    guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,
+      facts.crashMarker == known.crashMarker
+    else {
+      // Another server, or one that crashed: the whole start is judged again.
+      return restartSource(after: 0)
+    }
+    queries.isSnapshotNeeded = true
+    askIfNeeded()
+  }
+
+  mutating func queryFailed(_ failure: SourceFailure) {
+    switch source.phase {
+    case .judging, .starting, .streaming: break
+    case .down, .connecting, .draining, .ended: return queries.link = .down(retryAt: .max)
+    }
+    report(.warning, "query_connection", "the query connection failed: " + failure.message)
+    statistics.sourceRetries += 1
+    if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
+    if failure.kind == .shuttingDown {
+      // A held-back confirmation would keep the walsender, and with it the server, from ending (contract 3).
+      source.failure = failure
+      return restartSource(after: source.backoff.next(&random))
+    }
+    queries.isSnapshotNeeded = true
+    queries.link = .down(retryAt: now.monotonic + queries.backoff.next(&random))
+  }
+}

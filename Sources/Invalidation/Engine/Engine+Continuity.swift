@@ -1,0 +1,166 @@
+import DequeModule
+
+/// What a watermark means for a start.
+enum Judgement: Sendable, Equatable {
+  case resume(at: LSN)
+  case gap(GapReason)
+}
+
+extension Watermark {
+  /// Judges a stored watermark, in words of contract 3 and 4. `text` is empty when Redis has none.
+  static func judge(_ text: [UInt8], _ facts: SourceFacts) -> Judgement {
+    if facts.slotCreated { return .gap(.newSlot) }
+    if text.isEmpty { return .gap(.watermarkMissing) }
+    guard let found = Watermark(text) else { return .gap(.watermarkMalformed) }
+    if found.system != facts.systemIdentifier { return .gap(.systemChanged) }
+    if found.timeline != facts.timeline { return .gap(.timelineChanged) }
+    if found.crashMarker != facts.crashMarker, facts.asynchronousCommit { return .gap(.crashRecovery) }
+    if found.settled < facts.confirmedFlush { return .gap(.watermarkBehindSlot) }
+    if found.settled > facts.flushLSN { return .gap(.watermarkAhead) }
+    return .resume(at: found.settled)
+  }
+}
+
+extension Engine {
+  /// Every target has told what it holds: decides where the stream starts, and which gaps are open.
+  mutating func planStart() {
+    guard source.phase == .judging, let facts = source.facts,
+      targets.allSatisfy({ $0.link == .asked })
+    else { return }
+    var position = LSN(UInt64.max)
+    var gaps: [StartPlan.Gap] = []
+    for target in targets.indices {
+      switch Watermark.judge(targets[target].found.watermark, facts) {
+      case .resume(let settled):
+        position = min(position, settled)
+        gaps += changesSince(targets[target].found)
+      case .gap(.watermarkAhead) where !isSuspicionConfirmed(targets[target].found, facts):
+        return restartSource(after: 0)
+      case .gap(let reason):
+        position = min(position, facts.confirmedFlush)
+        gaps.append(StartPlan.Gap(reason: reason, rules: Array(configuration.rules.indices)))
+      }
+    }
+    source.suspected = nil
+    start(StartPlan(position: position, gaps: gaps, continues: false))
+  }
+
+  /// The end of the WAL was read before the watermark, and another instance may have written in between: a
+  /// watermark that is still beyond it when the server was asked again is a gap.
+  private mutating func isSuspicionConfirmed(_ found: RedisTarget.Found, _ facts: SourceFacts) -> Bool {
+    guard let settled = Watermark(found.watermark)?.settled else { return true }
+    if let suspected = source.suspected, facts.flushLSN < suspected { return true }
+    source.suspected = settled
+    return false
+  }
+
+  /// Flushes that were open, and rules that were added or changed, since the watermark was written.
+  private func changesSince(_ found: RedisTarget.Found) -> [StartPlan.Gap] {
+    guard let watermark = Watermark(found.watermark) else { return [] }
+    var gaps: [StartPlan.Gap] = []
+    let interrupted = configuration.rules.indices.filter {
+      watermark.openFlushes.contains(fingerprint.rules[$0])
+    }
+    if !interrupted.isEmpty { gaps.append(StartPlan.Gap(reason: .flushInterrupted, rules: interrupted)) }
+    if watermark.rules != fingerprint.whole {
+      let known = String(decoding: found.ruleSet, as: UTF8.self).split(separator: " ").map(String.init)
+      // Without the list that belongs to the watermark every rule counts as changed.
+      let changed = configuration.rules.indices.filter {
+        known.first != watermark.rules || !known.dropFirst().contains(fingerprint.rules[$0])
+      }
+      if !changed.isEmpty { gaps.append(StartPlan.Gap(reason: .rulesChanged, rules: changed)) }
+    }
+    return gaps
+  }
+
+  /// What is written beside the watermark so that `changesSince` can compare.
+  var ruleSetText: [UInt8] {
+    Array(([fingerprint.whole] + fingerprint.rules).joined(separator: " ").utf8)
+  }
+
+  /// A target answered while this process's chain stands: goes on, or finds the chain broken.
+  mutating func resume(_ target: Int) {
+    let found = targets[target].found
+    let isSameHistory =
+      found.identity.run == targets[target].identity.run
+      && found.identity.replication == targets[target].identity.replication
+    if !isSameHistory, Watermark(found.watermark)?.openFlushes.isEmpty == false {
+      // Keys that the flush deleted may be back, and no watermark tells which.
+      return lineageBroke(target)
+    }
+    if found.watermark == targets[target].acknowledgedValue {
+      // Nothing was lost, and nothing more was acknowledged.
+    } else if let index = targets[target].inFlight.firstIndex(where: { $0.value == found.watermark }) {
+      for _ in 0...index { acknowledgeFirst(target, hits: 0) }
+    } else if found.watermark.isEmpty, targets[target].isUnbroken, isSameHistory {
+      repairEvicted(target)
+    } else {
+      return lineageBroke(target)
+    }
+    targets[target].identity = found.identity
+    targets[target].isVerifying = false
+    targets[target].isUnbroken = true
+    targets[target].link = .ready
+    targets[target].sentCount = 0
+    sendBatches(target)
+    closeSmallBatch(target)
+    scanNext(target)
+  }
+
+  private mutating func repairEvicted(_ target: Int) {
+    statistics.evictedWatermarks += 1
+    report(
+      .warning, "watermark_evicted",
+      "the watermark was evicted or flushed away and is written again; use a maxmemory-policy of volatile-* or noeviction"
+    )
+    guard let watermarkKeys else { return }
+    targets[target].owesRuleSet = true
+    var writer = CommandWriter()
+    BatchEncoder.writeCompareAndSet(watermarkKeys, [], targets[target].acknowledgedValue, to: &writer)
+    expect(target, [.repair])
+    emit(.sendRedis(target: target, bytes: writer.bytes))
+  }
+
+  /// Redis does not hold what was acknowledged: judge everything anew, and read the stream again from there.
+  mutating func lineageBroke(_ target: Int) {
+    if !targets[target].isVerifying {
+      statistics.lineageBreaks += 1
+      report(
+        .warning, "lineage_break",
+        "Redis target \(configuration.targets[target]) does not hold the last watermark: changes are replayed from what it holds"
+      )
+    }
+    forgetChain()
+    restartSource(after: source.backoff.next(&random))
+  }
+
+  /// Drops all work and every belief about what the targets hold.
+  mutating func forgetChain() {
+    continuity = nil
+    flushes.reset()
+    for target in targets.indices {
+      targets[target].dropWork()
+      targets[target].isUnbroken = false
+      guard targets[target].isConnected else { continue }
+      if targets[target].expected.isEmpty {
+        targets[target].link = .idle
+      } else {
+        // Replies of dropped work are still to come: a new connection is simpler than sorting them out.
+        emit(.closeRedis(target: target))
+        targets[target].expected.removeAll()
+        targets[target].link = .down(retryAt: now.monotonic)
+      }
+    }
+    runTimers()
+  }
+
+  mutating func rewriteWatermarkHead() {
+    guard let continuity else { return }
+    watermarkHead =
+      Watermark(
+        system: continuity.system, timeline: continuity.timeline, crashMarker: continuity.crashMarker,
+        rules: fingerprint.whole, run: configuration.runIdentifier, batch: 0, applied: .zero, settled: .zero,
+        openFlushes: []
+      ).head
+  }
+}

@@ -1,0 +1,123 @@
+extension Engine {
+  /// Continuity of these rules cannot be proved: does what their policy says.
+  mutating func openGap(_ reason: GapReason, rules: [Int]) {
+    guard source.phase != .ended else { return }
+    var isNew = false
+    for rule in rules {
+      let name = configuration.rules[rule].name
+      switch configuration.rules[rule].onGap ?? configuration.onGap {
+      case .flush: isNew = requestFlush(rule, reason) || isNew
+      case .halt where mayAcceptGap:
+        report(.warning, "gap_accepted", "gap accepted: \(reason.explanation)", rule: name)
+        isNew = true
+      case .halt: return halt(reason, rule: name)
+      case .ignore:
+        isNew = stream.reported.insert("ignored \(reason) \(rule)").inserted || isNew
+      }
+    }
+    guard isNew else { return }
+    if let index = statistics.gaps.firstIndex(where: { $0.reason == reason }) {
+      statistics.gaps[index].count += 1
+    } else {
+      statistics.gaps.append(Statistics.GapCount(reason: reason, count: 1))
+    }
+    report(.warning, "gap_\(reason.rawValue)", "gap: \(reason.explanation)")
+    for target in targets.indices { targets[target].needsWatermark = true }
+    beginFlushIfNeeded()
+  }
+
+  private mutating func halt(_ reason: GapReason, rule: String) {
+    report(
+      .error, "halted",
+      "halted on a gap: \(reason.explanation); end it with `cdcd run --accept-gap`, once the stale keys are gone",
+      rule: rule)
+    emit(.closeSource)
+    emit(.halt(reason))
+    source.phase = .ended
+  }
+
+  private mutating func requestFlush(_ rule: Int, _ reason: GapReason) -> Bool {
+    guard !configuration.rules[rule].flushPatterns.isEmpty else {
+      if stream.reported.insert("no pattern \(rule)").inserted {
+        report(
+          .error, "no_pattern", "the rule has no pattern to flush; add `pattern:`",
+          rule: configuration.rules[rule].name)
+      }
+      return false
+    }
+    return flushes.request(rule, reason, fingerprint: fingerprint.rules)
+  }
+
+  mutating func beginFlushIfNeeded() {
+    guard source.phase == .streaming, !flushes.isEmpty, flushes.job == nil else { return }
+    flushes.begin(rules: configuration.rules, leases: configuration.leases, targets: targets.count)
+    askIfNeeded()
+  }
+
+  // MARK: Scanning
+
+  /// Asks the target for the next page, when it is time.
+  mutating func scanNext(_ target: Int) {
+    guard let job = flushes.job, job.phase == .scanning, targets[target].link == .ready else { return }
+    let scan = job.scans[target]
+    guard !scan.isBusy, !scan.isDone, scan.nextPageAt <= now.monotonic else { return }
+    guard scan.pattern < job.patterns.count else { return scanEnded(target) }
+    flushes.job?.scans[target].isBusy = true
+    var writer = CommandWriter()
+    writer.command([
+      Array("SCAN".utf8), scan.cursor, Array("MATCH".utf8), job.patterns[scan.pattern].bytes,
+      Array("COUNT".utf8), Array("1000".utf8),
+    ])
+    expect(target, [.scan])
+    emit(.sendRedis(target: target, bytes: writer.bytes))
+  }
+
+  mutating func scanned(_ target: Int, _ parts: [RedisReply]) {
+    guard parts.count == 2, case .bulk(let cursor) = parts[0], case .array(let found) = parts[1] else {
+      return fail(target, kind: "protocol", "SCAN answered something else")
+    }
+    guard flushes.job?.scans[target].isBusy == true else { return }
+    flushes.job?.scans[target].cursor = cursor
+    var keys: [[UInt8]] = []
+    for case .bulk(let key) in found where !WatermarkKeys.isOwn(key) { keys.append(key) }
+    flushes.job?.scannedKeys += UInt64(found.count)
+    pace(target, keys: keys.count)
+    guard !keys.isEmpty else { return pageEnded(target) }
+    expect(target, [.flushDelete])
+    emit(.sendRedis(target: target, bytes: encoder.deleteCommand(keys)))
+  }
+
+  /// A page costs its keys, and a little when it has none, so that a walk over many others is paced as well.
+  private mutating func pace(_ target: Int, keys: Int) {
+    let cost = Int64(max(keys, 100)) * 1_000_000_000 / Int64(max(1, configuration.flushRate))
+    flushes.job?.scans[target].nextPageAt = now.monotonic + cost
+  }
+
+  mutating func flushDeleted(_ target: Int, _ count: Int64) {
+    statistics.flushedKeys += UInt64(max(0, count))
+    flushes.job?.deletedKeys += UInt64(max(0, count))
+    guard flushes.job?.scans[target].isBusy == true else { return }
+    pageEnded(target)
+  }
+
+  private mutating func pageEnded(_ target: Int) {
+    flushes.job?.scans[target].isBusy = false
+    if flushes.job?.scans[target].cursor == [UInt8(ascii: "0")] {
+      flushes.job?.scans[target].pattern += 1
+    }
+    scanNext(target)
+  }
+
+  private mutating func scanEnded(_ target: Int) {
+    flushes.job?.scans[target].isDone = true
+    guard let job = flushes.job, job.scans.allSatisfy(\.isDone) else { return }
+    statistics.flushes += 1
+    report(.notice, "flush_done", "flush of \(job.rules.count) rules done: \(job.deletedKeys) keys deleted")
+    flushes.finish(fingerprint: fingerprint.rules)
+    for target in targets.indices {
+      targets[target].needsWatermark = true
+      closeSmallBatch(target)
+    }
+    beginFlushIfNeeded()
+  }
+}

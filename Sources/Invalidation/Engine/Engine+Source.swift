@@ -1,0 +1,189 @@
+import DequeModule
+
+extension Engine {
+  // MARK: Connecting
+
+  mutating func sourceConnected(_ facts: SourceFacts) {
+    guard source.phase == .connecting else { return }
+    source.facts = facts
+    source.failure = nil
+    queries.link = .idle
+    watermarkKeys = WatermarkKeys(system: facts.systemIdentifier, slot: configuration.slot)
+    if continuity != nil, let position = continuation(facts) {
+      confirmed.resume(at: facts.confirmedFlush)
+      return start(StartPlan(position: position, gaps: [], continues: true))
+    }
+    forgetChain()
+    confirmed.restart(at: facts.confirmedFlush)
+    source.phase = .judging
+    for target in targets.indices where targets[target].isConnected { ask(target) }
+  }
+
+  /// Where the stream goes on when this process's chain of watermarks still holds on this server; nil when the
+  /// whole history has to be judged.
+  private mutating func continuation(_ facts: SourceFacts) -> LSN? {
+    guard let known = continuity, facts.systemIdentifier == known.system, facts.timeline == known.timeline,
+      !facts.slotCreated, facts.crashMarker == known.crashMarker || !facts.asynchronousCommit
+    else { return nil }
+    let position = targets.map(\.ledger.position).min() ?? .zero
+    guard facts.confirmedFlush <= position, position <= facts.flushLSN else { return nil }
+    continuity?.crashMarker = facts.crashMarker
+    rewriteWatermarkHead()
+    return position
+  }
+
+  mutating func start(_ plan: StartPlan) {
+    source.plan = plan
+    source.phase = .starting
+    emit(.startReplication(plan.position))
+  }
+
+  mutating func replicationStarted() {
+    guard source.phase == .starting, let plan = source.plan, let facts = source.facts else { return }
+    source.plan = nil
+    source.phase = .streaming
+    source.startedAt = now.monotonic
+    source.lastMessageAt = now.monotonic
+    source.probedAt = nil
+    source.feedbackDueAt = now.monotonic
+    if source.wasStreaming { statistics.sourceReconnects += 1 }
+    source.wasStreaming = true
+    resetStream()
+    stream.received = plan.position
+    queries.isSnapshotNeeded = true
+    if !plan.continues { beginChains(plan, facts) }
+    report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)
+    // A flush that was open goes on from its barrier.
+    beginFlushIfNeeded()
+    askIfNeeded()
+    runTimers()
+  }
+
+  private mutating func beginChains(_ plan: StartPlan, _ facts: SourceFacts) {
+    continuity = Continuity(
+      system: facts.systemIdentifier, timeline: facts.timeline, crashMarker: facts.crashMarker)
+    rewriteWatermarkHead()
+    for target in targets.indices {
+      targets[target].beginChain(at: plan.position, now: now.monotonic)
+      targets[target].isVerifying = true
+      // Another instance may have written between the judgement and now.
+      if targets[target].isConnected { ask(target) }
+    }
+    for gap in plan.gaps { openGap(gap.reason, rules: gap.rules) }
+    mayAcceptGap = false
+  }
+
+  // MARK: Losing it
+
+  mutating func sourceFailed(_ failure: SourceFailure) {
+    switch source.phase {
+    case .connecting, .judging, .starting, .streaming: break
+    case .draining: return end()
+    case .down, .ended: return
+    }
+    // A stream that held for a while starts the delays anew; one that breaks at once does not.
+    if source.phase == .streaming, now.monotonic - source.startedAt > 5_000_000_000 { source.backoff.reset() }
+    source.failure = failure
+    statistics.sourceRetries += 1
+    let delay =
+      failure.kind == .slotInUse
+      ? 300_000_000 + Int64.random(in: 0...400_000_000, using: &random) : source.backoff.next(&random)
+    report(severity(of: failure), "source_\(failure.kind)", failure.message)
+    leaveStream(retryAt: now.monotonic + delay)
+  }
+
+  private func severity(of failure: SourceFailure) -> Notice.Severity {
+    switch failure.kind {
+    case .unavailable: .warning
+    case .shuttingDown, .slotInUse: .notice
+    case .slotLost, .misconfigured: .error
+    }
+  }
+
+  /// Closes both connections and comes back after `delay` nanoseconds.
+  mutating func restartSource(after delay: Int64) {
+    switch source.phase {
+    case .connecting, .judging, .starting, .streaming: emit(.closeSource)
+    case .down, .draining, .ended: return
+    }
+    leaveStream(retryAt: now.monotonic + delay)
+    runTimers()
+  }
+
+  private mutating func leaveStream(retryAt: Int64) {
+    resetStream()
+    source.plan = nil
+    source.phase = .down(retryAt: retryAt)
+    queries.link = .down(retryAt: .max)
+  }
+
+  /// Forgets everything that the stream will bring again. What is in flight to Redis stays.
+  private mutating func resetStream() {
+    stream.restart()
+    barrier.reset()
+    queries.recheckDelay = QueryState.firstRecheck
+    flushes.backToBarrier()
+    for target in targets.indices {
+      targets[target].dropOpen()
+      targets[target].ledger = Ledger(position: targets[target].ledger.position)
+    }
+  }
+
+  // MARK: Feedback
+
+  mutating func sendFeedback(replyRequested: Bool) {
+    guard source.phase == .streaming else { return }
+    confirmed.note(settled, at: now.monotonic)
+    source.feedbackDueAt = now.monotonic + 1_000_000_000
+    let received = max(stream.received, confirmed.position)
+    emit(
+      .sendFeedback(
+        Feedback(received: received, confirmed: confirmed.position, replyRequested: replyRequested)))
+  }
+
+  mutating func expectPosition(_ position: LSN) {
+    awaited = max(awaited, position)
+    awaitedUntil = now.monotonic + 60_000_000_000
+    awaitedProbeAt = now.monotonic
+    runTimers()
+  }
+
+  // MARK: Ending
+
+  mutating func stop() {
+    guard source.phase == .streaming else {
+      switch source.phase {
+      case .connecting, .judging, .starting: emit(.closeSource)
+      case .down, .streaming, .draining, .ended: break
+      }
+      return end()
+    }
+    for target in targets.indices where !targets[target].open.isEmpty || targets[target].ledger.canAdvance {
+      closeBatch(target)
+    }
+    source.phase = .draining(until: now.monotonic + 5_000_000_000)
+    finishDrainingIfSettled()
+  }
+
+  mutating func finishDrainingIfSettled() {
+    guard case .draining = source.phase, targets.allSatisfy(\.inFlight.isEmpty) else { return }
+    finishDraining()
+  }
+
+  mutating func finishDraining() {
+    confirmed.note(settled, at: now.monotonic)
+    emit(
+      .sendFeedback(
+        Feedback(
+          received: max(stream.received, confirmed.position), confirmed: confirmed.position,
+          replyRequested: false)))
+    emit(.closeSource)
+    end()
+  }
+
+  private mutating func end() {
+    for target in targets.indices where targets[target].isConnected { emit(.closeRedis(target: target)) }
+    source.phase = .ended
+    emit(.finished)
+  }
+}

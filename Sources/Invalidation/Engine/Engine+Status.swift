@@ -1,0 +1,91 @@
+import DequeModule
+
+extension Engine {
+  /// Where everything stands, for readiness, status and metrics.
+  package func status(now: Moment) -> EngineStatus {
+    var status = EngineStatus()
+    switch source.phase {
+    case .judging, .starting, .streaming, .draining: status.sourceConnected = true
+    case .down, .connecting, .ended: break
+    }
+    status.streaming = source.phase == .streaming
+    status.received = stream.received
+    status.settled = settled
+    status.applied = settled
+    status.confirmed = confirmed.position
+    status.serverEnd = max(stream.serverEnd, stream.received)
+    status.parkedTransactions = barrier.parkedCount
+    status.oldestParked = barrier.waiting.first { $0.isParked }?.xid
+    status.lastMessage = source.hasHadMessage ? source.lastMessageAt : nil
+    status.targets = targets.indices.map(targetStatus)
+    status.queueBytes =
+      barrier.keyBytes + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
+    status.openFlushes = flushes.open.map(flushStatus)
+    status.notReady = reasons()
+    return status
+  }
+
+  private func targetStatus(_ index: Int) -> EngineStatus.Target {
+    var target = EngineStatus.Target(name: configuration.targets[index])
+    target.connected = targets[index].isConnected
+    target.unacknowledgedBytes = targets[index].unacknowledgedBytes
+    target.applied = targets[index].acknowledged
+    target.lastError = targets[index].lastError
+    return target
+  }
+
+  private func flushStatus(_ open: FlushState.Open) -> EngineStatus.Flush {
+    let job = flushes.job.flatMap { $0.rules.contains(open.rule) ? $0 : nil }
+    var phase = "barrier"
+    if let job, job.phase == .scanning {
+      let isLeasePass = job.scans.contains { scan in
+        scan.pattern < job.patterns.count && job.patterns[scan.pattern].isLease
+      }
+      phase = isLeasePass ? "leases" : "values"
+    }
+    return EngineStatus.Flush(
+      rule: configuration.rules[open.rule].name, reason: open.reason, phase: phase,
+      scannedKeys: job?.scannedKeys ?? 0, deletedKeys: job?.deletedKeys ?? 0)
+  }
+
+  private func reasons() -> [EngineStatus.Reason] {
+    var reasons: [EngineStatus.Reason] = []
+    func add(_ check: String, _ message: String) {
+      reasons.append(EngineStatus.Reason(check: check, message: message))
+    }
+    switch source.phase {
+    case .streaming: break
+    case .judging where targets.contains { !$0.isConnected }:
+      add("source", "PostgreSQL is connected; the stream starts when every Redis target has been asked")
+    case .ended, .draining: add("source", "cdcd is stopping")
+    case .down, .connecting, .judging, .starting:
+      add("source", source.failure?.message ?? "connecting to PostgreSQL")
+    }
+    for (index, target) in targets.enumerated() {
+      if !target.isConnected {
+        add("redis", "\(configuration.targets[index]): \(target.lastError ?? "connecting")")
+      } else if continuity == nil || target.link != .ready {
+        add("watermark", "\(configuration.targets[index]): the watermark has not been judged yet")
+      } else if target.lastError != nil, let error = target.lastError {
+        add("redis", "\(configuration.targets[index]): \(error)")
+      }
+    }
+    for flush in status(of: flushes.open) { add("gap", flush) }
+    for relation in stream.relations {
+      for rule in relation.rules {
+        if let problem = rule.problem { add("rules", problem) }
+      }
+    }
+    return reasons
+  }
+
+  private func status(of open: [FlushState.Open]) -> [String] {
+    open.map { flush in
+      var text = "rule \(configuration.rules[flush.rule].name) is being flushed: \(flush.reason.explanation)"
+      if case .waiting(let xid)? = flushes.job?.phase, let xmin = barrier.snapshot?.xmin {
+        text += "; it waits until every transaction below \(xid) has ended, the oldest is \(xmin)"
+      }
+      return text
+    }
+  }
+}

@@ -1,0 +1,175 @@
+extension Engine {
+  /// One CopyData payload of the replication stream: XLogData or a keepalive.
+  package mutating func receive(_ message: Span<UInt8>, now: Moment) {
+    self.now = now
+    guard source.phase == .streaming else { return }
+    source.lastMessageAt = now.monotonic
+    source.hasHadMessage = true
+    source.probedAt = nil
+    do {
+      switch try ReplicationFrame.decode(message) {
+      case .data(let serverEnd, let payload):
+        if serverEnd > stream.serverEnd { stream.serverEnd = serverEnd }
+        try receiveData(message, at: payload)
+      case .keepalive(let end, let replyRequested):
+        keepalive(end, replyRequested: replyRequested)
+      }
+    } catch {
+      malformed(error.description)
+    }
+  }
+
+  @inline(__always)
+  private mutating func receiveData(_ message: Span<UInt8>, at payload: Int) throws(DecodeError) {
+    switch try PgoutputDecoder.decode(message, at: payload, into: &stream.images) {
+    case .insert(let relation): change(.insert, column: 0, relation, message)
+    case .update(let relation): change(.update, column: 1, relation, message)
+    case .delete(let relation): change(.delete, column: 2, relation, message)
+    case .begin(let xid, let commitTime):
+      if stream.transaction != nil { malformed("a Begin inside a transaction") }
+      stream.transaction = StreamState.Transaction(xid: xid, commitTime: commitTime)
+    case .commit(let end): commit(end)
+    case .relation(let relation): bind(relation)
+    case .truncate(let relations): relations.forEach { truncate($0) }
+    case .logicalMessage, .irrelevant: break
+    }
+  }
+
+  // MARK: Changes
+
+  @inline(__always)
+  private mutating func change(
+    _ operation: Operations, column: Int, _ relation: UInt32, _ message: Span<UInt8>
+  ) {
+    guard let index = stream.index(of: relation) else {
+      return malformed("a change of the unknown relation \(relation)")
+    }
+    guard stream.tables[index] >= 0 else { return }
+    statistics.changes[stream.tables[index]][column] += 1
+    var incomplete: [Int] = []
+    for rule in stream.relations[index].rules {
+      let outcome = rule.render(operation, stream.images, of: message, into: &stream.scratch)
+      if outcome == .incomplete { incomplete.append(rule.index) }
+    }
+    if !incomplete.isEmpty { openGap(.incompleteRow, rules: incomplete) }
+    guard !stream.scratch.isEmpty else { return }
+    distribute()
+    stream.scratch.removeAll(keepingCapacity: true)
+  }
+
+  /// Sends the keys in `scratch` on: into the batches, or to the barrier.
+  private mutating func distribute() {
+    guard var transaction = stream.transaction else { return malformed("a change outside a transaction") }
+    if transaction.destination == .undecided {
+      if barrier.isOpen(for: transaction.xid) {
+        transaction.destination = .batches
+      } else {
+        let number = barrier.enter(
+          xid: transaction.xid, commitTime: transaction.commitTime, at: now.monotonic)
+        transaction.destination = .waiting(number)
+      }
+      stream.transaction = transaction
+    }
+    if transaction.destination == .batches {
+      addToBatches(stream.scratch)
+    } else {
+      barrier.hold(stream.scratch)
+      askIfNeeded()
+    }
+  }
+
+  /// Adds keys to every target's open batch, closing those that are full.
+  mutating func addToBatches(_ keys: KeyBuffer) {
+    for target in targets.indices {
+      for index in 0..<keys.count {
+        targets[target].open.append(keys, index)
+        if targets[target].open.count >= RedisTarget.batchKeyLimit
+          || targets[target].open.bytes.count >= RedisTarget.batchByteLimit
+        {
+          closeBatch(target)
+        }
+      }
+    }
+  }
+
+  private mutating func commit(_ end: LSN) {
+    guard let transaction = stream.transaction else { return malformed("a Commit without a Begin") }
+    stream.transaction = nil
+    statistics.transactions += 1
+    if end <= stream.highest { statistics.replayedTransactions += 1 }
+    stream.highest = max(stream.highest, end)
+    stream.received = max(stream.received, end)
+    switch transaction.destination {
+    case .undecided: for target in targets.indices { targets[target].ledger.append(end) }
+    case .batches:
+      for target in targets.indices { finish(target, commitTime: transaction.commitTime, end) }
+    case .waiting(let number):
+      barrier.commitLast()
+      for target in targets.indices { targets[target].ledger.append(end, waiting: number) }
+    }
+  }
+
+  @inline(__always)
+  private mutating func finish(_ target: Int, commitTime: Int64, _ end: LSN) {
+    targets[target].ledger.append(end)
+    targets[target].openCommitTimes.append(commitTime)
+    targets[target].needsWatermark = true
+  }
+
+  private mutating func keepalive(_ end: LSN, replyRequested: Bool) {
+    if end > stream.serverEnd { stream.serverEnd = end }
+    // Between Begin and Commit the position precedes that transaction's end, and says nothing new.
+    if stream.transaction == nil, end > stream.received {
+      stream.received = end
+      for target in targets.indices { targets[target].ledger.append(end) }
+      if awaited > settled { for target in targets.indices { closeForAwaited(target) } }
+    }
+    if replyRequested { sendFeedback(replyRequested: false) }
+  }
+
+  private mutating func closeForAwaited(_ target: Int) {
+    targets[target].needsWatermark = true
+    closeSmallBatch(target)
+  }
+
+  // MARK: Relations, TRUNCATE, and what cannot be read
+
+  private mutating func bind(_ relation: Relation) {
+    let bound = BoundRelation(relation, rules: configuration.rules)
+    stream.lastIndex = -1
+    let table = statistics.tables.firstIndex(of: relation.table) ?? -1
+    if let index = stream.indices[relation.identifier] {
+      stream.relations[index] = bound
+      stream.tables[index] = table
+    } else {
+      stream.indices[relation.identifier] = stream.relations.count
+      stream.relations.append(bound)
+      stream.tables.append(table)
+    }
+    for rule in bound.rules {
+      guard let problem = rule.problem, stream.reported.insert(problem).inserted else { continue }
+      report(
+        .error, "rule_problem", problem + " (until then its changes flush the rule's pattern)",
+        rule: configuration.rules[rule.index].name)
+    }
+  }
+
+  private mutating func truncate(_ relation: UInt32) {
+    guard let index = stream.index(of: relation) else {
+      return malformed("a TRUNCATE of the unknown relation \(relation)")
+    }
+    guard stream.tables[index] >= 0 else { return }
+    statistics.changes[stream.tables[index]][3] += 1
+    let rules = stream.relations[index].rules.filter { $0.operations.contains(.truncate) }.map(\.index)
+    if !rules.isEmpty { openGap(.truncate, rules: rules) }
+  }
+
+  /// Nothing may be skipped in silence: what cannot be read may have been any change.
+  private mutating func malformed(_ problem: String) {
+    statistics.malformedMessages += 1
+    if stream.reported.insert(problem).inserted {
+      report(.error, "malformed_message", "a replication message could not be read: " + problem)
+    }
+    openGap(.malformedMessage, rules: Array(configuration.rules.indices))
+  }
+}

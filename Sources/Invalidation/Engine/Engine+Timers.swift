@@ -1,0 +1,133 @@
+import DequeModule
+
+extension Engine {
+  private static let second: Int64 = 1_000_000_000
+  private static let heartbeat: Int64 = second
+  private static let replyLimit: Int64 = 5 * second
+  private static let silenceBeforeProbe: Int64 = 5 * second
+  private static let silenceLimit: Int64 = 30 * second
+  private static let awaitedProbeInterval: Int64 = 50_000_000
+
+  /// When `Event.deadlineReached` is due, on the monotonic clock in nanoseconds; nil when nothing is timed.
+  package var deadline: Int64? {
+    var earliest = Int64.max
+    func consider(_ time: Int64) { earliest = min(earliest, time) }
+    switch source.phase {
+    case .ended: return nil
+    case .down(let retryAt): consider(retryAt)
+    case .draining(let until): consider(until)
+    case .streaming: considerStreaming(consider)
+    case .connecting, .judging, .starting: break
+    }
+    for target in targets { considerTarget(target, consider) }
+    return earliest == .max ? nil : earliest
+  }
+
+  private func considerStreaming(_ consider: (Int64) -> Void) {
+    consider(source.feedbackDueAt)
+    if wantsInput {
+      consider(
+        min(
+          (source.probedAt ?? source.lastMessageAt) + Engine.silenceBeforeProbe,
+          source.lastMessageAt + Engine.silenceLimit))
+    }
+    if isProbingForAwaited { consider(awaitedProbeAt) }
+    switch queries.link {
+    case .down(let retryAt): consider(retryAt)
+    case .asking(let since): consider(since + QueryState.timeLimit)
+    case .idle: if waitsForVisibility { consider(queries.recheckAt) }
+    case .connecting: break
+    }
+    if let job = flushes.job, job.phase == .scanning {
+      for (target, scan) in job.scans.enumerated()
+      where !scan.isBusy && !scan.isDone && targets[target].link == .ready {
+        consider(scan.nextPageAt)
+      }
+    }
+  }
+
+  private func considerTarget(_ target: RedisTarget, _ consider: (Int64) -> Void) {
+    if case .down(let retryAt) = target.link { consider(retryAt) }
+    if !target.expected.isEmpty { consider(target.progressAt + Engine.replyLimit) }
+    if isHeartbeatPossible(target) { consider(target.closedAt + Engine.heartbeat) }
+  }
+
+  private func isHeartbeatPossible(_ target: RedisTarget) -> Bool {
+    source.phase == .streaming && target.link == .ready && target.inFlight.isEmpty
+  }
+
+  private var isProbingForAwaited: Bool {
+    awaited > stream.received && now.monotonic < awaitedUntil
+  }
+
+  /// Does whatever is due.
+  mutating func runTimers() {
+    switch source.phase {
+    case .ended: return
+    case .down(let retryAt) where retryAt <= now.monotonic:
+      source.phase = .connecting
+      emit(.connectSource)
+    case .draining(let until) where until <= now.monotonic: return finishDraining()
+    case .streaming: runStreamTimers()
+    case .down, .connecting, .judging, .starting, .draining: break
+    }
+    for target in targets.indices { runTargetTimers(target) }
+  }
+
+  private mutating func runStreamTimers() {
+    // While the stream is not read, silence says nothing about the peer.
+    if !wantsInput { source.lastMessageAt = now.monotonic }
+    if source.lastMessageAt + Engine.silenceLimit <= now.monotonic {
+      let failure = SourceFailure(.unavailable, "PostgreSQL has been silent for 30 s although it was asked")
+      emit(.closeSource)
+      return sourceFailed(failure)
+    }
+    if (source.probedAt ?? source.lastMessageAt) + Engine.silenceBeforeProbe <= now.monotonic {
+      source.probedAt = now.monotonic
+      sendFeedback(replyRequested: true)
+    }
+    if isProbingForAwaited, awaitedProbeAt <= now.monotonic {
+      awaitedProbeAt = now.monotonic + Engine.awaitedProbeInterval
+      sendFeedback(replyRequested: true)
+    } else if awaited > settled {
+      for target in targets.indices where targets[target].ledger.canAdvance {
+        targets[target].needsWatermark = true
+        closeSmallBatch(target)
+      }
+    }
+    if source.feedbackDueAt <= now.monotonic { sendFeedback(replyRequested: false) }
+    runQueryTimers()
+  }
+
+  private mutating func runQueryTimers() {
+    switch queries.link {
+    case .down(let retryAt) where retryAt <= now.monotonic:
+      queries.link = .connecting(since: now.monotonic)
+      emit(.reconnectQuery)
+    case .asking(let since) where since + QueryState.timeLimit <= now.monotonic:
+      report(.warning, "query_timeout", "PostgreSQL did not answer a snapshot query within 10 s")
+      if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
+      queries.isSnapshotNeeded = true
+      queries.link = .connecting(since: now.monotonic)
+      emit(.reconnectQuery)
+    case .idle where waitsForVisibility && queries.recheckAt <= now.monotonic:
+      queries.isSnapshotNeeded = true
+      askIfNeeded()
+    case .down, .asking, .idle, .connecting: break
+    }
+  }
+
+  private mutating func runTargetTimers(_ target: Int) {
+    if case .down(let retryAt) = targets[target].link, retryAt <= now.monotonic {
+      targets[target].link = .connecting(since: now.monotonic)
+      emit(.connectRedis(target: target))
+    }
+    if !targets[target].expected.isEmpty, targets[target].progressAt + Engine.replyLimit <= now.monotonic {
+      fail(target, kind: "timeout", "no reply within 5 s")
+    }
+    if isHeartbeatPossible(targets[target]), targets[target].closedAt + Engine.heartbeat <= now.monotonic {
+      closeBatch(target)
+    }
+    scanNext(target)
+  }
+}

@@ -1,0 +1,117 @@
+/// The flushes that are open, and the one that runs (contract 4).
+///
+/// A flush runs after a barrier: every transaction that may be invisible to some reader when it was asked for has
+/// ended. Then it walks each target's keys twice, leases first, and deletes what matches the rules' patterns.
+struct FlushState: Sendable {
+  struct Open: Sendable {
+    var rule: Int
+    var reason: GapReason
+    /// Larger than that of any job that began before the request.
+    var generation: UInt64
+  }
+
+  enum Phase: Sendable, Equatable {
+    /// `pg_current_xact_id()` is to be asked for.
+    case needsTransaction
+    case askingTransaction
+    /// Waits until every transaction below this one has ended.
+    case waiting(for: UInt64)
+    case scanning
+  }
+
+  struct Pattern: Sendable {
+    var rule: Int
+    var isLease: Bool
+    var bytes: [UInt8]
+  }
+
+  /// How far one target is.
+  struct Scan: Sendable {
+    var pattern = 0
+    var cursor: [UInt8] = [UInt8(ascii: "0")]
+    /// A SCAN or the delete that follows it is under way.
+    var isBusy = false
+    var nextPageAt: Int64 = 0
+    var isDone = false
+  }
+
+  struct Job: Sendable {
+    var rules: [Int]
+    var generation: UInt64
+    var phase = Phase.needsTransaction
+    var patterns: [Pattern]
+    var scans: [Scan]
+    var scannedKeys: UInt64 = 0
+    var deletedKeys: UInt64 = 0
+  }
+
+  private(set) var open: [Open] = []
+  var job: Job?
+  private var generation: UInt64 = 0
+  /// The open flushes as they stand in the watermark.
+  private(set) var fingerprints: [String] = []
+
+  var isEmpty: Bool { open.isEmpty }
+
+  /// Asks for a flush of the rule; answers false when one that has not begun covers it already.
+  mutating func request(_ rule: Int, _ reason: GapReason, fingerprint: [String]) -> Bool {
+    if let index = open.firstIndex(where: { $0.rule == rule }) {
+      // A job that waits for its transaction covers everything up to then.
+      if job == nil || job?.phase == .needsTransaction || open[index].generation > job?.generation ?? 0 {
+        return false
+      }
+      open[index].generation = next()
+      return false
+    }
+    open.append(Open(rule: rule, reason: reason, generation: next()))
+    rewrite(fingerprint)
+    return true
+  }
+
+  private mutating func next() -> UInt64 {
+    generation += 1
+    return generation
+  }
+
+  /// Makes a job of all that is open.
+  mutating func begin(rules: [Rule], leases: Bool, targets: Int) {
+    let indices = open.map(\.rule)
+    var patterns: [Pattern] = []
+    for rule in indices where leases {
+      for pattern in rules[rule].flushPatterns.flatMap(LeaseKey.patterns) {
+        patterns.append(Pattern(rule: rule, isLease: true, bytes: pattern))
+      }
+    }
+    for rule in indices {
+      for pattern in rules[rule].flushPatterns {
+        patterns.append(Pattern(rule: rule, isLease: false, bytes: pattern))
+      }
+    }
+    job = Job(
+      rules: indices, generation: generation, patterns: patterns,
+      scans: Array(repeating: Scan(), count: targets))
+  }
+
+  /// The job is done on every target: closes what it covered.
+  mutating func finish(fingerprint: [String]) {
+    guard let job else { return }
+    open.removeAll { $0.generation <= job.generation }
+    self.job = nil
+    rewrite(fingerprint)
+  }
+
+  /// The connection that asked for the barrier is gone: the job begins again, from its barrier.
+  mutating func backToBarrier() { job = nil }
+
+  /// The target's connection is gone, and with it the cursor.
+  mutating func restartScan(_ target: Int) { job?.scans[target] = Scan() }
+
+  /// Forgets everything: the next judgement says anew what is open.
+  mutating func reset() {
+    open.removeAll()
+    job = nil
+    fingerprints = []
+  }
+
+  private mutating func rewrite(_ fingerprint: [String]) { fingerprints = open.map { fingerprint[$0.rule] } }
+}

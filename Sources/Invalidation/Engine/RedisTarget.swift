@@ -1,0 +1,129 @@
+import DequeModule
+
+/// One Redis primary: its connection's state, the batches on their way to it, and the chain of watermarks.
+struct RedisTarget: Sendable {
+  /// A batch closes at either limit, so that one MULTI never blocks Redis for long (contract 3).
+  static let batchKeyLimit = 1_000
+  static let batchByteLimit = 64 << 10
+  /// Beyond it the stream waits.
+  static let unacknowledgedLimit = 8 << 20
+  /// So many batches are in flight before small ones gather.
+  static let pipelineDepth = 4
+
+  enum Link: Sendable, Equatable {
+    /// Not connected; the next try is due then.
+    case down(retryAt: Int64)
+    case connecting(since: Int64)
+    /// Connected; the watermark's name is not known yet, since PostgreSQL never answered.
+    case idle
+    /// INFO and GET are under way.
+    case asking
+    /// What Redis holds is known; waits for the stream to start.
+    case asked
+    /// Batches flow.
+    case ready
+    /// A compare-and-set failed; the replies of the batches behind it are awaited before asking again.
+    case mismatched
+  }
+
+  /// What the next reply answers.
+  enum Expectation: Sendable, Equatable {
+    case serverInformation, replicationInformation, watermark, ruleSet
+    case multi, queued, execution
+    /// A bare delete of a batch that OOM refused inside MULTI.
+    case bareDelete
+    /// The evicted watermark, written again.
+    case repair
+    case scan, flushDelete
+  }
+
+  /// Which Redis process and history answers.
+  struct Identity: Sendable, Equatable {
+    var run = ""
+    var replication = ""
+    var role = ""
+  }
+
+  /// What Redis answered to the questions asked on a connection.
+  struct Found: Sendable, Equatable {
+    var identity = Identity()
+    var watermark: [UInt8] = []
+    var ruleSet: [UInt8] = []
+  }
+
+  var link: Link
+  var backoff = Backoff()
+  var expected = Deque<Expectation>()
+  /// When the last reply came, or the first command after silence was sent.
+  var progressAt: Int64 = 0
+  var found = Found()
+  /// The identity when the chain was last judged intact.
+  var identity = Identity()
+  /// No connection was lost since the last judgement, so a missing watermark was evicted.
+  var isUnbroken = false
+  var lastError: String?
+  /// A batch was acknowledged at some time.
+  var wasReady = false
+  /// The chain has just begun: another instance may have written since it was judged.
+  var isVerifying = false
+
+  /// Keys for the next batch.
+  var open = KeyBuffer()
+  var openCommitTimes: [Int64] = []
+  /// A keyed transaction ended exactly with a batch, or a flush ended: the watermark is to move soon.
+  var needsWatermark = false
+
+  /// Closed batches that are not acknowledged, oldest first; the first `sentCount` are on the wire.
+  var inFlight = Deque<Batch>()
+  var sentCount = 0
+  var unacknowledgedBytes = 0
+  /// After an OOM the deletes go outside first (contract 3).
+  var deletesOutside = false
+
+  /// The value of the last acknowledged batch, and of the last closed one.
+  var acknowledgedValue: [UInt8] = []
+  var tip: [UInt8] = []
+  var batchNumber: UInt64 = 0
+  /// The rules' fingerprints have to go with the next batch.
+  var owesRuleSet = false
+  var ledger = Ledger(position: .zero)
+  var acknowledged = LSN.zero
+  var closedAt: Int64 = 0
+
+  init(now: Int64) { link = .down(retryAt: now) }
+
+  var isConnected: Bool {
+    switch link {
+    case .down, .connecting: false
+    default: true
+    }
+  }
+
+  /// Starts a chain of watermarks on what Redis holds.
+  mutating func beginChain(at position: LSN, now: Int64) {
+    dropWork()
+    acknowledgedValue = found.watermark
+    tip = found.watermark
+    identity = found.identity
+    ledger = Ledger(position: position)
+    acknowledged = position
+    owesRuleSet = true
+    needsWatermark = true
+    closedAt = now
+  }
+
+  /// Forgets batches and keys on the way: the stream will bring them again.
+  mutating func dropWork() {
+    dropOpen()
+    inFlight.removeAll()
+    sentCount = 0
+    unacknowledgedBytes = 0
+  }
+
+  /// Forgets the keys that no batch holds yet.
+  mutating func dropOpen() {
+    open.removeAll(keepingCapacity: true)
+    openCommitTimes.removeAll(keepingCapacity: true)
+    needsWatermark = false
+  }
+}

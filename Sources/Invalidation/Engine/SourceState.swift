@@ -1,0 +1,75 @@
+/// Where the connections to PostgreSQL are.
+struct SourceState: Sendable {
+  enum Phase: Sendable, Equatable {
+    case down(retryAt: Int64)
+    case connecting
+    /// Connected; waits until every target's watermark is known.
+    case judging
+    case starting
+    case streaming
+    /// SIGTERM: what is in flight ends, then everything.
+    case draining(until: Int64)
+    /// Halted or finished: nothing happens any more.
+    case ended
+  }
+
+  var phase: Phase
+  var backoff = Backoff()
+  var facts: SourceFacts?
+  /// What the judgement decided, until the server has started the stream.
+  var plan: StartPlan?
+  /// When the stream started.
+  var startedAt: Int64 = 0
+  var failure: SourceFailure?
+  /// A watermark seemed to be beyond the WAL's end: the server is asked once more.
+  var suspected: LSN?
+  /// The last keepalive or message, for the search for a frozen peer.
+  var lastMessageAt: Int64 = 0
+  var hasHadMessage = false
+  /// The server was asked to answer since the last message.
+  var probedAt: Int64?
+  var feedbackDueAt: Int64 = 0
+  var wasStreaming = false
+
+  init(retryAt: Int64) { phase = .down(retryAt: retryAt) }
+}
+
+/// The query connection: one question at a time.
+struct QueryState: Sendable {
+  enum Link: Sendable, Equatable {
+    case down(retryAt: Int64)
+    case connecting(since: Int64)
+    case idle
+    case asking(since: Int64)
+  }
+
+  var link: Link = .down(retryAt: .max)
+  var backoff = Backoff()
+  /// When parked transactions, or a flush's barrier, are looked at again.
+  var recheckAt: Int64 = 0
+  var recheckDelay: Int64 = QueryState.firstRecheck
+  var isSnapshotNeeded = false
+
+  static let firstRecheck: Int64 = 1_000_000
+  static let slowestRecheck: Int64 = 100_000_000
+  static let timeLimit: Int64 = 10_000_000_000
+}
+
+/// What a start of the stream is to do.
+struct StartPlan: Sendable, Equatable {
+  struct Gap: Sendable, Equatable {
+    var reason: GapReason
+    var rules: [Int]
+  }
+  var position: LSN
+  var gaps: [Gap]
+  /// The chain of watermarks goes on in this process; else each target's begins with what was found.
+  var continues: Bool
+}
+
+/// The history that the watermarks belong to.
+struct Continuity: Sendable, Equatable {
+  var system: String
+  var timeline: UInt32
+  var crashMarker: String
+}

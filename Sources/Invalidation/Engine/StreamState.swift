@@ -1,0 +1,52 @@
+/// What the stream of messages has told so far.
+struct StreamState: Sendable {
+  /// The transaction between Begin and Commit.
+  struct Transaction: Sendable {
+    enum Destination: Sendable, Equatable {
+      /// No key yet.
+      case undecided
+      case batches
+      case waiting(UInt64)
+    }
+    var xid: UInt32
+    var commitTime: Int64
+    var destination = Destination.undecided
+  }
+
+  var relations: [BoundRelation] = []
+  /// By relation: the index into `Statistics.tables`, or -1 for a table without rules.
+  var tables: [Int] = []
+  /// Relation identifier to index.
+  var indices: [UInt32: Int] = [:]
+  var lastIdentifier: UInt32 = 0
+  var lastIndex = -1
+
+  var transaction: Transaction?
+  var images = RowImages()
+  var scratch = KeyBuffer()
+  /// The end of the last complete transaction or keepalive.
+  var received = LSN.zero
+  var serverEnd = LSN.zero
+  /// The largest end ever entered, to count replayed transactions.
+  var highest = LSN.zero
+  /// Causes that were reported once.
+  var reported: Set<String> = []
+
+  /// Forgets what belongs to one connection.
+  mutating func restart() {
+    relations.removeAll()
+    tables.removeAll()
+    indices.removeAll()
+    lastIndex = -1
+    transaction = nil
+  }
+
+  @inline(__always)
+  mutating func index(of identifier: UInt32) -> Int? {
+    if lastIndex >= 0, identifier == lastIdentifier { return lastIndex }
+    guard let index = indices[identifier] else { return nil }
+    lastIdentifier = identifier
+    lastIndex = index
+    return index
+  }
+}

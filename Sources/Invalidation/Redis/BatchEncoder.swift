@@ -1,0 +1,110 @@
+/// A closed batch: one MULTI that deletes keys and moves the watermark, kept until it is acknowledged.
+struct Batch: Sendable {
+  var bytes: [UInt8]
+  /// The delete commands inside `bytes`, which work on their own as well.
+  var deletes: Range<Int>
+  /// None, one, or two with leases.
+  var deleteCommands: Int
+  /// The replies of EXEC, one for each command between MULTI and EXEC.
+  var queuedCommands: Int
+  /// The watermark that the batch replaces, and the one it writes.
+  var previous: [UInt8]
+  var value: [UInt8]
+  /// The position that `value` carries.
+  var position: LSN
+  var keyCount: Int
+  /// Keys by rule, runs of the same rule together.
+  var ruleCounts: [RuleCount]
+  /// The commit times of the transactions whose last key is in the batch.
+  var commitTimes: [Int64]
+
+  struct RuleCount: Sendable, Equatable {
+    var rule: UInt32
+    var count: Int
+  }
+}
+
+/// Makes batches, for one target.
+struct BatchEncoder: Sendable {
+  /// Moves the watermark only if it still has the value that this batch builds on; answers the old value
+  /// (contract 3).
+  static let compareAndSet: StaticString = """
+    local v=redis.call('GET',KEYS[1]) or ''; if v==ARGV[1] then redis.call('SET',KEYS[1],ARGV[2]) end; return v
+    """
+
+  var command: EngineConfiguration.DeleteCommand
+  var leases: Bool
+
+  /// `ruleSet` is written to its key in the same MULTI when it is not nil.
+  func batch(
+    _ keys: KeyBuffer, watermarkKeys: WatermarkKeys, previous: [UInt8], value: [UInt8], position: LSN,
+    commitTimes: [Int64], ruleSet: [UInt8]?
+  ) -> Batch {
+    var writer = CommandWriter(capacity: keys.bytes.count * 2 + keys.count * 40 + 1_024)
+    writer.begin(argumentCount: 1)
+    writer.argument("MULTI")
+    let start = writer.bytes.count
+    writeDeletes(keys, to: &writer)
+    let end = writer.bytes.count
+    if let ruleSet { writer.command([Array("SET".utf8), watermarkKeys.rules, ruleSet]) }
+    BatchEncoder.writeCompareAndSet(watermarkKeys, previous, value, to: &writer)
+    writer.begin(argumentCount: 1)
+    writer.argument("EXEC")
+    let deleteCommands = keys.isEmpty ? 0 : (leases ? 2 : 1)
+    return Batch(
+      bytes: writer.bytes, deletes: start..<end, deleteCommands: deleteCommands,
+      queuedCommands: deleteCommands + (ruleSet == nil ? 1 : 2), previous: previous, value: value,
+      position: position, keyCount: keys.count, ruleCounts: ruleCounts(keys), commitTimes: commitTimes)
+  }
+
+  /// Leases first, then the keys: the other order is unsafe (contract 2).
+  private func writeDeletes(_ keys: KeyBuffer, to writer: inout CommandWriter) {
+    guard !keys.isEmpty else { return }
+    if leases {
+      beginDelete(keys.count, &writer)
+      for index in 0..<keys.count { LeaseKey.write(keys.bytes[keys.range(index)], to: &writer) }
+    }
+    beginDelete(keys.count, &writer)
+    for index in 0..<keys.count { writer.argument(keys.bytes[keys.range(index)]) }
+  }
+
+  private func beginDelete(_ count: Int, _ writer: inout CommandWriter) {
+    writer.begin(argumentCount: count + 1)
+    switch command {
+    case .unlink: writer.argument("UNLINK")
+    case .del: writer.argument("DEL")
+    }
+  }
+
+  static func writeCompareAndSet(
+    _ keys: WatermarkKeys, _ previous: [UInt8], _ value: [UInt8], to writer: inout CommandWriter
+  ) {
+    writer.begin(argumentCount: 6)
+    writer.argument("EVAL")
+    writer.argument(compareAndSet)
+    writer.argument("1")
+    writer.argument(keys.watermark)
+    writer.argument(previous)
+    writer.argument(value)
+  }
+
+  private func ruleCounts(_ keys: KeyBuffer) -> [Batch.RuleCount] {
+    var counts: [Batch.RuleCount] = []
+    for rule in keys.rules {
+      if let last = counts.indices.last, counts[last].rule == rule {
+        counts[last].count += 1
+      } else {
+        counts.append(Batch.RuleCount(rule: rule, count: 1))
+      }
+    }
+    return counts
+  }
+
+  /// One bare delete of these keys, as a flush sends it.
+  func deleteCommand(_ keys: [[UInt8]]) -> [UInt8] {
+    var writer = CommandWriter(capacity: keys.reduce(64) { $0 + $1.count + 16 })
+    beginDelete(keys.count, &writer)
+    keys.forEach { writer.argument($0) }
+    return writer.bytes
+  }
+}

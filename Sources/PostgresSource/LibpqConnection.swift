@@ -1,0 +1,157 @@
+import CLibpq
+import Glibc
+import Invalidation
+
+/// One PGconn, closed at the end of its life: the only place that touches it.
+///
+/// Used either blocking from the start to the end (`connecting`, `run`), or never blocking
+/// (`startConnecting`, `pollConnect`, and the functions of `LibpqConnection+Asynchronous.swift`).
+@safe
+final class LibpqConnection {
+  /// What PQconnectPoll waits for.
+  enum ConnectStep {
+    case reading, writing, connected
+    case failed(SourceFailure)
+  }
+
+  /// Not to be used outside of this type.
+  let pointer: OpaquePointer
+  private let parameters: ConnectionParameters
+  private let notices = Notices()
+
+  @unsafe
+  private init(owning pointer: OpaquePointer, _ parameters: ConnectionParameters) {
+    unsafe self.pointer = pointer
+    self.parameters = parameters
+    // With it an error while connecting names its SQLSTATE, the one part that is not translated.
+    _ = unsafe PQsetErrorVerbosity(pointer, PQERRORS_VERBOSE)
+    _ = unsafe PQsetNoticeReceiver(
+      pointer,
+      { context, result in
+        guard let context = unsafe context,
+          let state = unsafe PQresultErrorField(result, LibpqResult.ErrorField.sqlState.code)
+        else { return }
+        unsafe Unmanaged<Notices>.fromOpaque(context).takeUnretainedValue().lastState = String(cString: state)
+      },
+      Unmanaged.passUnretained(notices).toOpaque())
+  }
+
+  deinit { unsafe PQfinish(pointer) }
+
+  /// Begins to connect without waiting, but for the name's resolution. `pollConnect` goes on.
+  static func startConnecting(_ parameters: ConnectionParameters) throws(SourceFailure) -> LibpqConnection {
+    let started = unsafe parameters.withCArrays { keywords, values in
+      // 0: the database's name is a name, never another connection string.
+      unsafe PQconnectStartParams(keywords, values, 0)
+    }
+    guard let pointer = unsafe started else { throw SourceFailure(.unavailable, "libpq is out of memory") }
+    let connection = unsafe LibpqConnection(owning: pointer, parameters)
+    guard unsafe PQstatus(pointer) != CONNECTION_BAD else { throw connection.connectFailure() }
+    return connection
+  }
+
+  /// Connects and waits for it, ten seconds at most.
+  static func connecting(_ parameters: ConnectionParameters) throws(SourceFailure) -> LibpqConnection {
+    let connection = try startConnecting(parameters)
+    var step = ConnectStep.writing
+    for _ in 0..<100 {
+      switch step {
+      case .connected: return connection
+      case .failed(let failure): throw failure
+      case .reading, .writing:
+        var descriptor = pollfd(fd: connection.fileDescriptor, events: step.pollEvents, revents: 0)
+        let ready = unsafe poll(&descriptor, 1, 100)
+        if ready > 0 { step = connection.pollConnect() }
+      }
+    }
+    throw connection.timeout("connecting")
+  }
+
+  /// To be called first when the socket is writable, then each time what the step before asked for is ready.
+  /// The socket may be another one after each call.
+  func pollConnect() -> ConnectStep {
+    switch unsafe PQconnectPoll(pointer) {
+    case PGRES_POLLING_OK:
+      _ = unsafe PQsetErrorVerbosity(pointer, PQERRORS_DEFAULT)
+      return .connected
+    case PGRES_POLLING_READING: return .reading
+    case PGRES_POLLING_WRITING: return .writing
+    default: return .failed(connectFailure())
+    }
+  }
+
+  /// -1 when there is none.
+  var fileDescriptor: Int32 { unsafe PQsocket(pointer) }
+
+  /// The server process's id, as the server told it.
+  var serverProcess: Int32 { unsafe PQbackendPID(pointer) }
+
+  /// 150020 for 15.20.
+  var serverVersion: Int32 { unsafe PQserverVersion(pointer) }
+
+  /// Runs a statement and waits for its answer.
+  func run(_ sql: String, _ values: [String?]) throws(CatalogError) -> [[String?]] {
+    let texts = CStrings(values)
+    let answer = unsafe PQexecParams(pointer, sql, Int32(values.count), nil, texts.pointers, nil, nil, 0)
+    return unsafe try checked(answer)
+  }
+
+  /// Runs one or several statements, all in one transaction, and waits for their answer.
+  func run(script: String) throws(CatalogError) { _ = unsafe try checked(PQexec(pointer, script)) }
+
+  private func checked(_ answer: OpaquePointer?) throws(CatalogError) -> [[String?]] {
+    guard let answer = unsafe answer else { throw brokenConnection() }
+    let result = unsafe LibpqResult(owning: answer)
+    guard !result.isError else { throw result.error }
+    return result.rows
+  }
+
+  /// libpq's own words, and the SQLSTATE of the last thing the server said unasked: when it ends a session it
+  /// sends the reason and closes.
+  func brokenConnection() -> CatalogError {
+    let text = unsafe PQerrorMessage(pointer).map { unsafe String(cString: $0) } ?? ""
+    let message = text.isEmpty ? "the connection was closed" : parameters.redacted(oneLine(text))
+    return CatalogError(sqlState: notices.lastState, message: message)
+  }
+
+  func timeout(_ action: String) -> SourceFailure {
+    SourceFailure(.unavailable, "PostgreSQL: \(action): no answer within 10 seconds")
+  }
+
+  /// The error that PQconnectPoll left behind, its SQLSTATE taken out of the text:
+  /// `connection to server at ... failed: FATAL:  57P03: the database system is shutting down`.
+  private func connectFailure() -> SourceFailure {
+    var error = brokenConnection()
+    var words = error.message.split(separator: " ", omittingEmptySubsequences: true)
+    if let state = words.firstIndex(where: { $0.last == ":" && isSQLState($0.dropLast()) }) {
+      error.sqlState = String(words[state].dropLast())
+      words.remove(at: state)
+    }
+    error.message = words.joined(separator: " ")
+    return SourceFailure(error, doing: "connecting")
+  }
+
+  /// What the notice receiver writes to.
+  private final class Notices {
+    var lastState: String?
+  }
+}
+
+extension LibpqConnection.ConnectStep {
+  /// For poll(2); nothing when there is nothing to wait for.
+  var pollEvents: Int16 {
+    switch self {
+    case .reading: Int16(POLLIN)
+    case .writing: Int16(POLLOUT)
+    case .connected, .failed: 0
+    }
+  }
+}
+
+/// Five capital letters and digits, with at least one digit, which tells it from FATAL.
+private func isSQLState(_ word: Substring) -> Bool {
+  let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+  let letters = UInt8(ascii: "A")...UInt8(ascii: "Z")
+  return word.utf8.count == 5 && word.utf8.contains(where: digits.contains)
+    && word.utf8.allSatisfy { digits.contains($0) || letters.contains($0) }
+}

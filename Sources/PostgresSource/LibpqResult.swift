@@ -1,0 +1,75 @@
+import CLibpq
+
+/// One PGresult, cleared at the end of its life.
+@safe
+struct LibpqResult: ~Copyable {
+  private let pointer: OpaquePointer
+
+  /// Takes over `pointer`, which PQgetResult or PQexec returned.
+  @unsafe
+  init(owning pointer: OpaquePointer) { unsafe self.pointer = pointer }
+
+  deinit { unsafe PQclear(pointer) }
+
+  var status: ExecStatusType { unsafe PQresultStatus(pointer) }
+
+  var isCopyBoth: Bool { status == PGRES_COPY_BOTH }
+
+  var isError: Bool {
+    switch status {
+    case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE, PGRES_EMPTY_QUERY, PGRES_NONFATAL_ERROR: true
+    default: false
+    }
+  }
+
+  /// Every value as PostgreSQL printed it; nil for NULL.
+  var rows: [[String?]] {
+    let columns = unsafe PQnfields(pointer)
+    let count = unsafe PQntuples(pointer)
+    var rows: [[String?]] = []
+    for row in 0..<count {
+      var values: [String?] = []
+      for column in 0..<columns { values.append(value(row, column)) }
+      rows.append(values)
+    }
+    return rows
+  }
+
+  private func value(_ row: Int32, _ column: Int32) -> String? {
+    guard unsafe PQgetisnull(pointer, row, column) == 0 else { return nil }
+    return unsafe String(cString: PQgetvalue(pointer, row, column))
+  }
+
+  /// The error, in one line; nil fields are left out.
+  var error: CatalogError {
+    var parts: [String] = []
+    for part in [ErrorField.message, .detail, .hint] {
+      if let text = field(part) { parts.append(text) }
+    }
+    let fallback = unsafe PQresultErrorMessage(pointer).map { unsafe String(cString: $0) } ?? ""
+    let message = parts.isEmpty ? fallback : parts.joined(separator: "; ")
+    return CatalogError(sqlState: field(.sqlState), message: oneLine(message))
+  }
+
+  /// libpq's PG_DIAG codes: ASCII letters.
+  enum ErrorField: UInt8 {
+    case sqlState = 0x43  // C
+    case message = 0x4D  // M
+    case detail = 0x44  // D
+    case hint = 0x48  // H
+
+    var code: Int32 { Int32(rawValue) }
+  }
+
+  private func field(_ field: ErrorField) -> String? {
+    unsafe PQresultErrorField(pointer, field.code).map { unsafe String(cString: $0) }
+  }
+}
+
+/// The lines of libpq's message joined into one, without the place in the server's source.
+func oneLine(_ message: String) -> String {
+  message.split(whereSeparator: \.isNewline)
+    .map { $0.drop { $0.isWhitespace } }
+    .filter { !$0.hasPrefix("LOCATION:") }
+    .joined(separator: " ")
+}

@@ -1,0 +1,35 @@
+import Invalidation
+
+/// Where the changes come from.
+package struct PostgresSourceConfiguration: Sendable {
+  /// Any libpq URI or keyword string. May hold a password: never print it.
+  package var connection: String
+  package var slot: String
+  package var publication: String
+
+  package init(connection: String, slot: String, publication: String) {
+    self.connection = connection
+    self.slot = slot
+    self.publication = publication
+  }
+
+  func queryParameters() throws(SourceFailure) -> ConnectionParameters {
+    var parameters = try ConnectionParameters(connection)
+    parameters.set("client_encoding", "UTF8")
+    parameters.setDefault("fallback_application_name", "cdcd")
+    return parameters
+  }
+
+  func replicationParameters() throws(SourceFailure) -> ConnectionParameters {
+    var parameters = try queryParameters()
+    parameters.set("replication", "database")
+    // Columns are rendered by the walsender, so these make a key the same bytes everywhere. The timeout lets
+    // a frozen cdcd's slot go to another instance (contract 5).
+    parameters.addSettings([
+      ("DateStyle", "ISO,YMD"), ("IntervalStyle", "postgres"), ("TimeZone", "UTC"),
+      ("extra_float_digits", "1"), ("bytea_output", "hex"), ("lc_monetary", "C"),
+      ("wal_sender_timeout", "10s"),
+    ])
+    return parameters
+  }
+}

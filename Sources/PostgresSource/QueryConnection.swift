@@ -1,0 +1,90 @@
+package import Invalidation
+
+/// The plain connection beside the replication connection, to the same primary: it asks for snapshots.
+package final class QueryConnection {
+  package enum Question {
+    case snapshot, currentTransaction
+  }
+
+  package enum Progress {
+    case pending
+    case snapshot(TransactionSnapshot)
+    case currentTransaction(UInt64)
+    /// Not to be used any more.
+    case failed(SourceFailure)
+  }
+
+  private let session: Session
+  private var question: Question?
+  /// When the answer has to be there, on the monotonic clock in nanoseconds.
+  package private(set) var deadline: Int64?
+
+  init(_ session: Session) { self.session = session }
+
+  package var fileDescriptor: Int32 { session.fileDescriptor }
+  package var pollEvents: Int16 { session.pollEvents }
+
+  /// Asks; one question at a time. The answer has ten seconds.
+  package func ask(_ question: Question, now: Int64) throws(SourceFailure) {
+    guard self.question == nil else {
+      throw SourceFailure(.unavailable, "PostgreSQL: a query was asked while another was under way")
+    }
+    switch question {
+    // On a standby the in-progress list is empty and the answer wrong, so it says which server it is.
+    case .snapshot:
+      try session.ask(
+        "SELECT pg_current_snapshot()::text, pg_is_in_recovery()", doing: "asking for a snapshot")
+    case .currentTransaction:
+      try session.ask("SELECT pg_current_xact_id()::text", doing: "asking for a transaction id")
+    }
+    self.question = question
+    deadline = now + answerTime
+  }
+
+  /// To be called when the socket is ready.
+  package func advance() -> Progress {
+    switch session.advance() {
+    case .pending, .connected: return .pending
+    case .broken(let failure): return .failed(failure)
+    case .answered(.error(let error)): return .failed(SourceFailure(error, doing: "query"))
+    case .answered(.copyBoth): return .failed(unexpected("CopyBoth"))
+    case .answered(.rows(let rows)):
+      defer {
+        question = nil
+        deadline = nil
+      }
+      return read(rows)
+    }
+  }
+
+  /// The failure to report when `deadline` has passed.
+  package var timeout: SourceFailure { session.connection.timeout("query") }
+
+  private func read(_ rows: [[String?]]) -> Progress {
+    guard let row = rows.first, let text = row.first ?? nil else { return .failed(unexpected("nothing")) }
+    switch question {
+    case .snapshot?:
+      guard row.count == 2, row[1] == "f" else { return .failed(SourceFailure.standby) }
+      guard let snapshot = TransactionSnapshot(text) else { return .failed(unexpected(text)) }
+      return .snapshot(snapshot)
+    case .currentTransaction?:
+      guard let xid = UInt64(text) else { return .failed(unexpected(text)) }
+      return .currentTransaction(xid)
+    case nil: return .failed(unexpected(text))
+    }
+  }
+
+  private func unexpected(_ text: String) -> SourceFailure {
+    SourceFailure(.unavailable, "PostgreSQL: a query was answered by: " + text)
+  }
+}
+
+/// How long a step of connecting or a query may take, in nanoseconds.
+let answerTime: Int64 = 10_000_000_000
+
+extension SourceFailure {
+  static let standby = SourceFailure(
+    .misconfigured,
+    "PostgreSQL: the server is a standby (pg_is_in_recovery): point source.postgres at the primary; with several"
+      + " hosts add target_session_attrs=read-write")
+}

@@ -1,0 +1,103 @@
+import Invalidation
+
+/// The one query that learns everything about the server, as rows of text, and what it said.
+struct ServerFacts {
+  struct Slot {
+    var type: String
+    var plugin: String
+    var ofThisDatabase: Bool
+    var twoPhase: Bool
+    var isLost: Bool
+    var confirmedFlush: LSN
+  }
+
+  var systemIdentifier: String
+  var isStandby: Bool
+  var flushLSN: LSN
+  var crashMarker: String
+  var walLevel: String
+  var publicationExists: Bool
+  var asynchronousCommit: Bool
+  /// Whether the replication connection's process runs on this server.
+  var seesWalsender: Bool
+  /// Nil when there is none of that name.
+  var slot: Slot?
+
+  /// `walsender` is the process id of the replication connection's server process.
+  static func query(
+    _ configuration: PostgresSourceConfiguration, walsender: Int32, serverVersion: Int32
+  ) -> String {
+    // Crash recovery resets the WAL statistics and a clean restart keeps them; before 15 both lose them.
+    let marker =
+      serverVersion >= 150_000 ? "(SELECT stats_reset FROM pg_stat_wal)" : "pg_postmaster_start_time()"
+    let slot = CatalogSession.quoted(literal: configuration.slot)
+    let publication = CatalogSession.quoted(literal: configuration.publication)
+    return """
+      SELECT (SELECT system_identifier FROM pg_control_system()),
+        pg_is_in_recovery(),
+        CASE WHEN pg_is_in_recovery() THEN '0/0' ELSE pg_current_wal_flush_lsn() END,
+        (extract(epoch FROM \(marker)) * 1000000)::bigint,
+        current_setting('wal_level'),
+        EXISTS (SELECT FROM pg_publication WHERE pubname = \(publication)),
+        current_setting('synchronous_commit') = 'off' OR EXISTS (
+          SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
+          WHERE setting ~* '^synchronous_commit=(off|false|no|0)$'),
+        EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
+        s.slot_type, s.plugin, s.database = current_database(), s.two_phase, s.wal_status,
+        coalesce(s.confirmed_flush_lsn, '0/0')
+      FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
+      """
+  }
+
+  /// Nil when the row is not the one that was asked for.
+  init?(_ row: [String?]) {
+    guard row.count == 14, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4],
+      let confirmed = row[13].flatMap({ LSN($0) })
+    else { return nil }
+    systemIdentifier = system
+    isStandby = row[1] == "t"
+    flushLSN = flush
+    // Statistics that were never reset have no time.
+    crashMarker = row[3] ?? "0"
+    walLevel = level
+    publicationExists = row[5] == "t"
+    asynchronousCommit = row[6] == "t"
+    seesWalsender = row[7] == "t"
+    slot = row[8].map { type in
+      Slot(
+        type: type, plugin: row[9] ?? "none", ofThisDatabase: row[10] == "t", twoPhase: row[11] == "t",
+        isLost: row[12] == "lost", confirmedFlush: confirmed)
+    }
+  }
+
+  /// What an operator has to mend first; nil when there is nothing.
+  func obstacle(
+    _ configuration: PostgresSourceConfiguration, systemOfReplication: String
+  ) -> SourceFailure? {
+    if isStandby { return .standby }
+    guard systemIdentifier == systemOfReplication, seesWalsender else {
+      return misconfigured(
+        "the replication connection and the query connection reach different servers: point source.postgres at"
+          + " the primary itself, not at a pooler or a balanced address")
+    }
+    guard walLevel == "logical" else {
+      return misconfigured(
+        "wal_level is \(walLevel): run ALTER SYSTEM SET wal_level = logical, then restart the server")
+    }
+    guard publicationExists else {
+      return misconfigured("there is no publication \"\(configuration.publication)\": run `cdcd setup`")
+    }
+    guard let slot else { return nil }
+    let name = "the slot \"\(configuration.slot)\""
+    guard slot.type == "logical", slot.plugin == "pgoutput", slot.ofThisDatabase, !slot.twoPhase else {
+      return misconfigured(
+        name + " is not a logical slot of this database with plugin pgoutput and without two_phase: name"
+          + " another in source.slot, or drop it with pg_drop_replication_slot")
+    }
+    return nil
+  }
+
+  private func misconfigured(_ text: String) -> SourceFailure {
+    SourceFailure(.misconfigured, "PostgreSQL: " + text)
+  }
+}

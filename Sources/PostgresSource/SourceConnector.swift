@@ -1,0 +1,203 @@
+package import Invalidation
+
+/// Performs `Effect.connectSource` and `Effect.reconnectQuery` step by step, without ever waiting:
+///
+///     replication connection -> IDENTIFY_SYSTEM -> query connection -> facts -> done
+///     facts -> (drop the lost slot) -> create the slot -> facts again -> done
+///
+/// Renewing the query connection begins at the third step.
+package final class SourceConnector {
+  package enum Progress {
+    case pending
+    case connected(SourceFacts, ReplicationConnection, QueryConnection)
+    /// Both connections are closed with the connector; of a renewal only the query connection.
+    case failed(SourceFailure)
+  }
+
+  private enum Step {
+    case connectingReplication(Session)
+    case identifying(Session)
+    case connectingQuery(Session)
+    case readingFacts(Session)
+    case droppingSlot(Session)
+    case creatingSlot(Session)
+  }
+
+  private let configuration: PostgresSourceConfiguration
+  private let renewing: Bool
+  private var step: Step
+  private var replication: ReplicationConnection?
+  private var slotCreated = false
+  private var creations = 0
+  private var notices: [Notice] = []
+
+  /// When the present step has to be done, on the monotonic clock in nanoseconds; nil while the slot is made,
+  /// which waits for every running transaction.
+  package private(set) var deadline: Int64?
+
+  /// Begins to open both connections. Like all that have a `now`, in nanoseconds of the monotonic clock.
+  package init(_ configuration: PostgresSourceConfiguration, now: Int64) throws(SourceFailure) {
+    self.configuration = configuration
+    renewing = false
+    step = .connectingReplication(try Session(try configuration.replicationParameters()))
+    deadline = now + answerTime
+  }
+
+  /// Begins to renew the query connection beside `replication`.
+  package init(
+    _ configuration: PostgresSourceConfiguration, beside replication: ReplicationConnection, now: Int64
+  ) throws(SourceFailure) {
+    self.configuration = configuration
+    self.replication = replication
+    renewing = true
+    step = .connectingQuery(try Session(try configuration.queryParameters()))
+    deadline = now + answerTime
+  }
+
+  private var session: Session {
+    switch step {
+    case .connectingReplication(let session), .identifying(let session), .connectingQuery(let session),
+      .readingFacts(let session), .droppingSlot(let session), .creatingSlot(let session):
+      session
+    }
+  }
+
+  /// May be another one after each `advance`.
+  package var fileDescriptor: Int32 { session.fileDescriptor }
+  package var pollEvents: Int16 { session.pollEvents }
+
+  /// Something to tell people, once each.
+  package func takeNotice() -> Notice? { notices.isEmpty ? nil : notices.removeFirst() }
+
+  /// The failure to report when `deadline` has passed.
+  package var timeout: SourceFailure { session.connection.timeout(action) }
+
+  /// To be called when the socket is ready.
+  package func advance(now: Int64) -> Progress {
+    do throws(SourceFailure) {
+      switch session.advance() {
+      case .pending: return .pending
+      case .broken(let failure): throw failure
+      case .connected: try begin(now: now)
+      case .answered(.rows(let rows)): return try take(rows, now: now)
+      case .answered(.error(let error)): try take(error, now: now)
+      case .answered(.copyBoth): throw SourceFailure(.unavailable, "PostgreSQL: a stream nobody asked for")
+      }
+      return .pending
+    } catch {
+      return .failed(error)
+    }
+  }
+
+  /// The present step's connection is open.
+  private func begin(now: Int64) throws(SourceFailure) {
+    guard session.connection.serverVersion >= 140_000 else {
+      throw SourceFailure(.misconfigured, "PostgreSQL: version 14 or newer is needed")
+    }
+    if case .connectingReplication(let session) = step {
+      try go(to: .identifying(session), asking: "IDENTIFY_SYSTEM", now: now)
+    } else {
+      try askFacts(now: now)
+    }
+  }
+
+  private func take(_ rows: [[String?]], now: Int64) throws(SourceFailure) -> Progress {
+    switch step {
+    case .identifying(let session):
+      guard let identity = SystemIdentity(rows) else { throw unexpectedAnswer }
+      replication = ReplicationConnection(session, identity)
+      step = .connectingQuery(try Session(try configuration.queryParameters()))
+      deadline = now + answerTime
+    case .readingFacts(let session):
+      guard let row = rows.first, let facts = ServerFacts(row), let replication else {
+        throw unexpectedAnswer
+      }
+      let identity = replication.identity
+      if let obstacle = facts.obstacle(configuration, systemOfReplication: identity.system) { throw obstacle }
+      guard let slot = facts.slot, !slot.isLost else {
+        try replaceSlot(isLost: facts.slot != nil, now: now)
+        return .pending
+      }
+      let found = SourceFacts(
+        systemIdentifier: identity.system, timeline: identity.timeline, crashMarker: facts.crashMarker,
+        flushLSN: facts.flushLSN, confirmedFlush: slot.confirmedFlush, slotCreated: slotCreated,
+        asynchronousCommit: facts.asynchronousCommit)
+      return .connected(found, replication, QueryConnection(session))
+    case .droppingSlot: try createSlot(now: now)
+    case .creatingSlot:
+      slotCreated = true
+      try askFacts(now: now)
+    case .connectingReplication, .connectingQuery: throw unexpectedAnswer
+    }
+    return .pending
+  }
+
+  private func take(_ error: CatalogError, now: Int64) throws(SourceFailure) {
+    // Another instance made the slot in the meantime: then it is not ours to call new.
+    if case .creatingSlot = step, error.sqlState == "42710" {
+      try askFacts(now: now)
+      return
+    }
+    throw SourceFailure(error, doing: action)
+  }
+
+  private func askFacts(now: Int64) throws(SourceFailure) {
+    let walsender = replication?.session.connection.serverProcess ?? 0
+    let query = ServerFacts.query(
+      configuration, walsender: walsender, serverVersion: session.connection.serverVersion)
+    try go(to: .readingFacts(session), asking: query, now: now)
+  }
+
+  private func replaceSlot(isLost: Bool, now: Int64) throws(SourceFailure) {
+    guard !renewing else {
+      throw SourceFailure(.slotLost, "PostgreSQL: the slot \"\(configuration.slot)\" is gone")
+    }
+    creations += 1
+    // Somebody drops it as fast as it is made: let the backoff have its way.
+    guard creations < 3 else {
+      throw SourceFailure(.slotLost, "PostgreSQL: the slot \"\(configuration.slot)\" was lost again at once")
+    }
+    guard isLost else { return try createSlot(now: now) }
+    notices.append(
+      Notice(
+        .warning, "slot_lost",
+        "the slot \"\(configuration.slot)\" has lost its WAL and is made anew; raise max_slot_wal_keep_size"))
+    let name = CatalogSession.quoted(literal: configuration.slot)
+    try go(to: .droppingSlot(session), asking: "SELECT pg_drop_replication_slot(\(name))", now: now)
+  }
+
+  private func createSlot(now: Int64) throws(SourceFailure) {
+    notices.append(
+      Notice(
+        .notice, "slot_creation",
+        "creating the slot \"\(configuration.slot)\": this waits until every transaction running now has ended"
+      ))
+    let failover = session.connection.serverVersion >= 170_000 ? ", failover => true" : ""
+    let name = CatalogSession.quoted(literal: configuration.slot)
+    try go(
+      to: .creatingSlot(session),
+      asking: "SELECT pg_create_logical_replication_slot(\(name), 'pgoutput'\(failover))", now: now)
+    deadline = nil
+  }
+
+  private func go(to next: Step, asking sql: String, now: Int64) throws(SourceFailure) {
+    step = next
+    deadline = now + answerTime
+    try session.ask(sql, doing: action)
+  }
+
+  private var action: String {
+    switch step {
+    case .connectingReplication: "connecting for replication"
+    case .identifying: "IDENTIFY_SYSTEM"
+    case .connectingQuery: "connecting for queries"
+    case .readingFacts: "reading the catalogue"
+    case .droppingSlot: "dropping the lost slot"
+    case .creatingSlot: "creating the slot"
+    }
+  }
+
+  private var unexpectedAnswer: SourceFailure {
+    SourceFailure(.unavailable, "PostgreSQL: " + action + ": an answer that was not expected")
+  }
+}
