@@ -107,8 +107,8 @@ package final class StatusBoard: Sendable {
     state.withLock { $0.wake = wake }
   }
 
-  /// Returns as soon as the published status proves that `lsn` is settled: at or beyond it, every target
-  /// connected, the watermark intact and no flush open (contract 4). A cancelled task stops waiting at once.
+  /// Returns as soon as the published status proves that `lsn` is settled: at or beyond it, streaming, every
+  /// target connected, the watermark intact and no flush open (contract 4). A cancelled task stops waiting at once.
   package func wait(for lsn: LSN, timeout: Duration) async -> WaitOutcome {
     let ticket = state.withLock { $0.waiting.makeTicket(for: lsn) }
     var alarm: Task<Void, Never>?
@@ -165,10 +165,11 @@ package final class StatusBoard: Sendable {
 }
 
 extension EngineStatus {
-  /// The position that `/wait` may claim as settled; nil while it cannot be proved. A settled position says
-  /// nothing about a Redis that is away: it may come back without its last deletes (contract 3).
+  /// The position that `/wait` may claim as settled; nil while it cannot be proved. A Redis that is away may come
+  /// back without its last deletes (contract 3), and a server that is away may come back on another timeline,
+  /// where an earlier position stands for other transactions.
   var claimable: LSN? {
-    let unproven = notReady.contains { ["gap", "watermark", "redis"].contains($0.check) }
+    let unproven = notReady.contains { ["source", "redis", "watermark", "gap"].contains($0.check) }
     return unproven || !openFlushes.isEmpty ? nil : settled
   }
 }
