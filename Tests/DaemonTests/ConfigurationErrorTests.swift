@@ -282,7 +282,7 @@ import Testing
   }
 
   /// Damaged copies of the example: whatever comes out, the loader neither crashes nor tells a secret.
-  @Test func survivesDamage() throws {
+  @Test func survivesDamage() async throws {
     var generator = Generator(state: 1)
     let original = Array(
       """
@@ -299,7 +299,9 @@ import Testing
           pattern: "*"
       """.utf8)
     #expect(Self.problems(of: String(decoding: original, as: UTF8.self)) == [])
-    for _ in 0..<3_000 {
+    for _ in 0..<1_000 {
+      // Other tests measure time.
+      await Task.yield()
       var bytes = original
       for _ in 0..<Int.random(in: 1...4, using: &generator) {
         let place = Int.random(in: 0..<bytes.count, using: &generator)
