@@ -2,6 +2,12 @@ import ArgumentParser
 import Daemon
 
 @main
-struct CDCD: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "cdcd")
+struct CDCD: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cdcd",
+    abstract:
+      "Deletes the cache keys in Redis of every row that a committed transaction changed in PostgreSQL.",
+    version: Version.current,
+    subcommands: [RunCommand.self, CheckCommand.self, SetupCommand.self, ExplainCommand.self],
+    defaultSubcommand: RunCommand.self)
 }

@@ -159,7 +159,7 @@ extension Shell {
   }
 
   private func report(_ connector: SourceConnector) {
-    while let notice = connector.takeNotice() { notices.write(notice, now: Clock.monotonic()) }
+    while let notice = connector.takeNotice() { notices.log(notice) }
   }
 }
 

@@ -33,7 +33,7 @@ final class Shell {
   /// Whether the replication socket is left alone for a moment.
   var gulp = Gulp()
   var outcome: EventLoop.Outcome?
-  var notices: NoticeLog
+  let notices: NoticeLog
 
   let sourceConfiguration: PostgresSourceConfiguration
   let addresses: [RedisAddress]
@@ -54,7 +54,7 @@ final class Shell {
     self.targets = targets.map { _ in nil }
     self.board = board
     self.wakeup = wakeup
-    notices = NoticeLog(logger)
+    notices = NoticeLog(logger: logger, board: board)
     publisher = Publisher(board)
     polled = PollSet(places: Place.firstTarget + targets.count)
   }

@@ -1,20 +1,175 @@
+import FoundationEssentials
 package import Invalidation
+import Synchronization
 
-/// The one place where the event loop's thread and the HTTP server meet: small snapshots under a Mutex.
+/// The one place where the event loop's thread and the HTTP server meet: small snapshots under a Mutex, which
+/// nobody holds for longer than a copy takes.
 package final class StatusBoard: Sendable {
-  package init() {}
+  /// What the event loop published last, and what the board worked out of it.
+  package struct Snapshot: Sendable {
+    package var status: EngineStatus
+    package var statistics: Statistics
+    /// The event loop's time of the publication.
+    package var moment: Moment
+    /// The same moment on the board's own clock; its age says whether the event loop still turns.
+    package var published: ContinuousClock.Instant
+    /// False until the first publication; the status is a placeholder then.
+    package var hasReported = false
+    package var checks: [HealthCheck]
+    package var rates: [Rate]
+    /// The last warnings and errors, the oldest first.
+    package var recentNotices: [RecordedNotice]
 
-  /// Called by the event loop's thread: at most every 100 ms, and at once when the settled position moves while
-  /// somebody waits for it.
-  package func publish(_ status: EngineStatus, _ statistics: Statistics, at now: Moment) {}
+    /// Nothing was published yet: not ready, and every number zero.
+    fileprivate init(unpublishedSince created: ContinuousClock.Instant) {
+      status = EngineStatus()
+      status.notReady = [.init(check: "loop", message: "the event loop has not reported yet")]
+      statistics = Statistics()
+      moment = Moment(monotonic: 0, wall: 0)
+      published = created
+      checks = []
+      rates = []
+      recentNotices = []
+    }
+  }
+
+  /// The most requests that may wait at the same time.
+  package static let maximumWaiters = 10_000
+
+  private struct State {
+    var latest: Snapshot
+    var health = HealthLedger()
+    var rates = RateHistory()
+    var notices = NoticeHistory()
+    var waiting = WaitQueue(limit: StatusBoard.maximumWaiters)
+    var awaited: [LSN] = []
+    var wake: (@Sendable () -> Void)?
+    var closed = false
+  }
+
+  private let state: Mutex<State>
+
+  package init() {
+    state = Mutex(State(latest: Snapshot(unpublishedSince: .now)))
+  }
+
+  /// Called by the event loop's thread: at most every 100 ms, at least once a second, and at once when the
+  /// settled position moves while somebody waits for it.
+  package func publish(_ status: EngineStatus, _ statistics: Statistics, at now: Moment) {
+    let (settled, done) = state.withLock { state in
+      state.latest.status = status
+      state.latest.statistics = statistics
+      state.latest.moment = now
+      state.latest.published = .now
+      state.latest.hasReported = true
+      state.health.update(status, at: now.wall)
+      state.rates.record(statistics, at: now.monotonic)
+      return (status.settled, state.waiting.take(upTo: status.claimable))
+    }
+    for waiter in done { waiter.resume(returning: .settled(settled)) }
+  }
+
+  package func snapshot() -> Snapshot {
+    state.withLock { state in
+      var snapshot = state.latest
+      snapshot.checks = state.health.checks
+      snapshot.rates = state.rates.rates
+      snapshot.recentNotices = state.notices.recent
+      return snapshot
+    }
+  }
+
+  /// Keeps a warning or an error for `/status`.
+  package func record(_ notice: Notice) {
+    guard notice.severity >= .warning else { return }
+    let recorded = RecordedNotice(at: Date.now, notice)
+    state.withLock { $0.notices.append(recorded) }
+  }
 
   /// Whether somebody waits for a position that the last published status has not settled.
-  package var hasWaiters: Bool { false }
+  package var hasWaiters: Bool { waiterCount > 0 }
+
+  /// How many requests wait.
+  var waiterCount: Int { state.withLock { $0.waiting.count } }
 
   /// The positions that were asked for since the last call; the event loop hands each to the Engine as
   /// `Event.awaited`.
-  package func takeAwaited() -> [LSN] { [] }
+  package func takeAwaited() -> [LSN] {
+    state.withLock { state in
+      let awaited = state.awaited
+      state.awaited = []
+      return awaited
+    }
+  }
 
-  /// `wake` is called, from any thread, when there is something to take.
-  package func onAwait(_ wake: @escaping @Sendable () -> Void) {}
+  /// `wake` is called, from any thread, when there is something to take. It must not block.
+  package func onAwait(_ wake: @escaping @Sendable () -> Void) {
+    state.withLock { $0.wake = wake }
+  }
+
+  /// Returns as soon as the published status proves that `lsn` is settled: at or beyond it, streaming, every
+  /// target connected, the watermark intact and no flush open (contract 4). A cancelled task stops waiting at once.
+  package func wait(for lsn: LSN, timeout: Duration) async -> WaitOutcome {
+    let ticket = state.withLock { $0.waiting.makeTicket(for: lsn) }
+    var alarm: Task<Void, Never>?
+    defer { alarm?.cancel() }
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let (outcome, wake) = enqueue(ticket, continuation)
+        wake?()
+        if let outcome {
+          continuation.resume(returning: outcome)
+        } else {
+          alarm = Task {
+            do { try await Task.sleep(for: timeout) } catch { return }
+            self.abandon(ticket, .timedOut)
+          }
+        }
+      }
+    } onCancel: {
+      abandon(ticket, .cancelled)
+    }
+  }
+
+  /// Ends every wait, now and from now on: the event loop has stopped, so nothing will settle any more.
+  package func close() {
+    let waiting = state.withLock { state in
+      state.closed = true
+      return state.waiting.takeAll()
+    }
+    for waiter in waiting { waiter.resume(returning: .stopping) }
+  }
+
+  /// Puts the ticket into the queue and returns nil, or says why there is nothing to wait for.
+  private func enqueue(
+    _ ticket: WaitQueue.Ticket, _ continuation: CheckedContinuation<WaitOutcome, Never>
+  ) -> (WaitOutcome?, wake: (@Sendable () -> Void)?) {
+    state.withLock { state in
+      if state.closed { return (.stopping, nil) }
+      // Judged under the lock: a cancellation that comes later finds the ticket in the queue.
+      if Task.isCancelled { return (.cancelled, nil) }
+      if let claimable = state.latest.status.claimable, ticket.lsn <= claimable {
+        return (.settled(state.latest.status.settled), nil)
+      }
+      guard state.waiting.insert(ticket, continuation) else { return (.tooMany, nil) }
+      // A full list means that the event loop is busy; the heartbeat settles what is left out.
+      if state.awaited.count < StatusBoard.maximumWaiters { state.awaited.append(ticket.lsn) }
+      return (nil, state.awaited.count == 1 ? state.wake : nil)
+    }
+  }
+
+  private func abandon(_ ticket: WaitQueue.Ticket, _ outcome: WaitOutcome) {
+    let waiter = state.withLock { $0.waiting.remove(ticket) }
+    waiter?.resume(returning: outcome)
+  }
+}
+
+extension EngineStatus {
+  /// The position that `/wait` may claim as settled; nil while it cannot be proved. A Redis that is away may come
+  /// back without its last deletes (contract 3), and a server that is away may come back on another timeline,
+  /// where an earlier position stands for other transactions.
+  var claimable: LSN? {
+    let unproven = notReady.contains { ["source", "redis", "watermark", "gap"].contains($0.check) }
+    return unproven || !openFlushes.isEmpty ? nil : settled
+  }
 }

@@ -50,7 +50,7 @@ package struct Rule: Hashable, Sendable {
   /// All of them must hold, for the old or for the new row.
   package var conditions: [Condition]
   package var templates: [KeyTemplate]
-  /// A glob pattern in Redis's syntax that covers every key of the rule, where the templates give none.
+  /// A glob pattern in Redis's syntax that covers the keys of the templates that give none.
   package var pattern: String?
   /// Overrides the file's `on_gap` for this rule.
   package var onGap: GapPolicy?
@@ -69,13 +69,13 @@ package struct Rule: Hashable, Sendable {
     self.onGap = onGap
   }
 
-  /// The glob patterns that cover every key of the rule: `pattern`, or one for each template. Empty when a
-  /// template has no literal prefix and there is no `pattern`: such a rule cannot be flushed.
+  /// The glob patterns that cover every key of the rule: one for each template that begins with a literal, and
+  /// `pattern` for those that do not. Empty when there is such a template and no `pattern`: the rule cannot be
+  /// flushed.
   package var flushPatterns: [[UInt8]] {
-    if let pattern { return [Array(pattern.utf8)] }
     let patterns = templates.map(\.flushPattern)
-    guard !patterns.contains(where: { $0 == nil }) else { return [] }
-    return patterns.compactMap { $0 }
+    guard pattern != nil || !patterns.contains(where: { $0 == nil }) else { return [] }
+    return patterns.compactMap { $0 } + (pattern.map { [Array($0.utf8)] } ?? [])
   }
 
   /// Every column that the rule reads, in order of first mention.

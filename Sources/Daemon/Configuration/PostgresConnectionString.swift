@@ -1,0 +1,61 @@
+extension Configuration.Source {
+  /// Whether libpq would take the text: a URI, or keywords such as `host=db dbname=app`. Only its beginning is
+  /// looked at; libpq judges the rest.
+  ///
+  /// Source: PostgreSQL manual, chapter 34.1.1 "Connection Strings".
+  package static func isConnectionString(_ text: String) -> Bool {
+    if text.hasPrefix("postgresql://") || text.hasPrefix("postgres://") { return true }
+    let keyword = text.drop(while: \.isWhitespace).prefix { $0.isASCII && ($0.isLetter || $0 == "_") }
+    let next = text.drop(while: \.isWhitespace).dropFirst(keyword.count).drop(while: \.isWhitespace)
+    return !keyword.isEmpty && next.first == "="
+  }
+
+  /// Where `postgres` leads, for people and logs: host, port, database and user, and nothing else of it.
+  package var redacted: String {
+    for scheme in ["postgresql://", "postgres://"] where postgres.hasPrefix(scheme) {
+      return scheme + Self.redactedURI(postgres.dropFirst(scheme.count))
+    }
+    return Self.redactedKeywords(postgres)
+  }
+
+  /// What follows the last @ is host and database, whatever a password may contain. A @ behind a ? could be
+  /// part of anything: then nothing is shown.
+  private static func redactedURI(_ rest: Substring) -> String {
+    guard let at = rest.lastIndex(of: "@") else { return String(rest.prefix { $0 != "?" }) }
+    guard !rest[..<at].contains("?") else { return "..." }
+    let user = rest.prefix { $0 != ":" && $0 != "@" }
+    return String(user + rest[at...].prefix { $0 != "?" })
+  }
+
+  private static func redactedKeywords(_ text: String) -> String {
+    var shown: [String] = []
+    var rest = Substring(text)
+    while let (keyword, value) = takeKeyword(&rest) {
+      guard ["host", "hostaddr", "port", "dbname", "user", "service"].contains(keyword) else { continue }
+      // A dbname may itself be a connection string.
+      let isPlain = !value.contains("=") && !value.contains("://")
+      shown.append("\(keyword)=\(isPlain ? value : "...")")
+    }
+    return shown.joined(separator: " ")
+  }
+
+  /// Takes `keyword = value` or `keyword = 'va\'lue'` off the front; nil at the end or at anything else.
+  private static func takeKeyword(_ rest: inout Substring) -> (keyword: String, value: String)? {
+    rest = rest.drop(while: \.isWhitespace)
+    guard let equals = rest.firstIndex(of: "=") else { return nil }
+    let keyword = rest[..<equals].filter { !$0.isWhitespace }
+    rest = rest[equals...].dropFirst().drop(while: \.isWhitespace)
+    let isQuoted = rest.first == "'"
+    if isQuoted { rest.removeFirst() }
+    var value = ""
+    while let character = rest.popFirst() {
+      if isQuoted ? character == "'" : character.isWhitespace { break }
+      if character == "\\", let escaped = rest.popFirst() {
+        value.append(escaped)
+      } else {
+        value.append(character)
+      }
+    }
+    return (keyword, value)
+  }
+}

@@ -1,0 +1,89 @@
+import Invalidation
+import Logging
+import RedisSink
+import Yams
+
+/// Every section of the file but `rules`.
+extension ConfigurationReader {
+  mutating func source(_ node: Node?) -> Configuration.Source? {
+    let fields = fields(
+      of: node, of: "source", known: ["postgres", "mode", "slot", "publication", "replicas", "retain"],
+      required: ["postgres"])
+    guard let fields else { return nil }
+    refuseUnbuiltMode(fields["mode"])
+    if let replicas = list(fields["replicas"], of: "connection strings", mayBeEmpty: true), !replicas.isEmpty
+    {
+      problem("read replicas, which are not built yet", expected: "[]", at: fields["replicas"]?.place)
+    }
+    let slot = value(fields["slot"], expected: "1 to 63 of a-z, 0-9 and _") { Self.slotName($0) }
+    let publication = value(fields["publication"], expected: "a name of 1 to 63 bytes") {
+      (1...63).contains($0.utf8.count) && !$0.utf8.contains(0) ? $0 : nil
+    }
+    let retain = value(fields["retain"], expected: "a number and its unit, as in 500ms, 60s, 5m or 1h") {
+      Duration(text: $0)
+    }
+    let postgres = value(
+      fields["postgres"], expected: "postgresql://user@host/database or host=... dbname=..."
+    ) {
+      Configuration.Source.isConnectionString($0) ? $0 : nil
+    }
+    guard let postgres else { return nil }
+    var source = Configuration.Source(postgres: postgres)
+    source.slot = slot ?? source.slot
+    source.publication = publication ?? source.publication
+    source.retain = retain ?? source.retain
+    return source
+  }
+
+  private mutating func refuseUnbuiltMode(_ node: Node?) {
+    guard let mode: Configuration.Source.Mode = choice(node), mode != .pgoutput else { return }
+    problem(
+      "the mode \"\(mode.rawValue)\", which is not built yet", expected: "pgoutput, which works today",
+      at: node?.place)
+  }
+
+  /// Source: PostgreSQL manual, chapter 27.2.6.1 "Querying and Manipulating Replication Slots".
+  private static func slotName(_ text: String) -> String? {
+    let isAllowed = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+        true
+      default: false
+      }
+    }
+    return isAllowed && (1...63).contains(text.utf8.count) ? text : nil
+  }
+
+  mutating func redis(_ node: Node?) -> Configuration.Redis? {
+    let fields = fields(of: node, of: "redis", known: ["url", "command", "leases"], required: ["url"])
+    guard let fields else { return nil }
+    let command: EngineConfiguration.DeleteCommand? = choice(fields["command"])
+    let leases = boolean(fields["leases"])
+    let expected = "redis://user:password@host:port/database or unix:///path?db=database"
+    guard let url = text(fields["url"], expected: expected) else { return nil }
+    do {
+      var redis = Configuration.Redis(address: try RedisAddress(url: url.value))
+      redis.command = command ?? redis.command
+      redis.leases = leases ?? redis.leases
+      return redis
+    } catch {
+      problem(error.found, expected: error.expected, at: url.place)
+      return nil
+    }
+  }
+
+  mutating func http(_ node: Node?) -> Configuration.HTTP? {
+    let fields = fields(of: node, of: "http", known: ["listen"])
+    return value(fields?["listen"], expected: "host:port, [::1]:9810 or :9810") {
+      Configuration.HTTP(listen: $0)
+    }
+  }
+
+  mutating func log(_ node: Node?) -> Configuration.Log? {
+    guard let fields = fields(of: node, of: "log", known: ["level", "format"]) else { return nil }
+    var log = Configuration.Log()
+    log.level = choice(fields["level"], of: [.trace, .debug, .info, .notice, .warning, .error]) ?? log.level
+    log.format = choice(fields["format"]) ?? log.format
+    return log
+  }
+}

@@ -1,0 +1,35 @@
+import Glibc
+
+/// Why a file could not be read as text, as a phrase without the file's content.
+struct TextFileError: Error, Equatable {
+  var reason: String
+}
+
+/// The whole of a UTF-8 text file.
+///
+/// Refuses files of more than 1 MiB: no rules file or secret is that long, and /dev/zero never ends.
+func readTextFile(_ path: String) throws(TextFileError) -> String {
+  let limit = 1 << 20
+  let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw TextFileError(reason: systemError()) }
+  defer { _ = close(descriptor) }
+  var content: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 16_384)
+  while true {
+    let count = unsafe chunk.withUnsafeMutableBytes { buffer in
+      unsafe read(descriptor, buffer.baseAddress, buffer.count)
+    }
+    if count < 0, errno == EINTR { continue }
+    guard count >= 0 else { throw TextFileError(reason: systemError()) }
+    if count == 0 { break }
+    content += chunk[..<count]
+    guard content.count <= limit else { throw TextFileError(reason: "more than 1 MiB") }
+  }
+  guard let text = String(validating: content, as: UTF8.self) else {
+    throw TextFileError(reason: "not UTF-8 text")
+  }
+  return text
+}
+
+/// `errno` in words.
+private func systemError() -> String { unsafe String(cString: strerror(errno)) }

@@ -1,0 +1,87 @@
+import FoundationEssentials
+import Hummingbird
+import Invalidation
+
+extension StatusBoard.Snapshot {
+  /// The event loop publishes once a second; without a word for this long it has stalled.
+  static let maximumSilence = Duration.seconds(5)
+
+  /// How long ago the event loop published, or was to begin.
+  var age: Duration { published.duration(to: .now) }
+
+  /// Why the event loop counts as stalled; nil while it turns.
+  var stall: String? {
+    guard age > StatusBoard.Snapshot.maximumSilence else { return nil }
+    return "the event loop has not reported for \(age.components.seconds) seconds"
+  }
+
+  /// Why the daemon is not ready, in the Engine's words; empty means ready.
+  var obstacles: [EngineStatus.Reason] {
+    (stall.map { [EngineStatus.Reason(check: "loop", message: $0)] } ?? []) + status.notReady
+  }
+}
+
+/// `/livez`: 200 while the event loop turns, whatever PostgreSQL and Redis do.
+enum LivePage {
+  static func page(_ board: StatusBoard) -> Page {
+    Page(path: "/livez", summary: "whether the event loop turns") { _, _ in
+      if let stall = board.snapshot().stall { .text(.serviceUnavailable, stall) } else { .text(.ok, "alive") }
+    }
+  }
+}
+
+/// `/readyz`: 200, or 503 with the reasons.
+enum ReadyPage {
+  static func page(_ board: StatusBoard) -> Page {
+    Page(path: "/readyz", summary: "whether invalidations flow, and why not") { _, _ in
+      let obstacles = board.snapshot().obstacles
+      if obstacles.isEmpty { return .text(.ok, "ready") }
+      let lines = obstacles.map { "\($0.check): \($0.message)" }
+      return .text(.serviceUnavailable, "not ready\n" + lines.joined(separator: "\n"))
+    }
+  }
+}
+
+/// `/healthz`: every check, its state and since when.
+enum HealthPage {
+  private struct Report: Encodable {
+    struct Check: Encodable {
+      let name: String
+      let ok: Bool
+      let problem: String?
+      /// Absent before the first report of the event loop.
+      let since: String?
+    }
+
+    let ready: Bool
+    let checks: [Check]
+
+    init(_ snapshot: StatusBoard.Snapshot) {
+      ready = snapshot.obstacles.isEmpty
+      let problem = snapshot.stall ?? (snapshot.hasReported ? nil : snapshot.status.notReady.first?.message)
+      let loop = Check(name: "loop", ok: problem == nil, problem: problem, since: nil)
+      checks =
+        [loop]
+        + snapshot.checks.map {
+          Check(name: $0.name, ok: $0.isPassing, problem: $0.problem, since: postgresTime($0.since).iso8601)
+        }
+    }
+  }
+
+  static func page(_ board: StatusBoard) -> Page {
+    Page(path: "/healthz", summary: "every check, its state and since when") { _, _ in
+      let report = Report(board.snapshot())
+      return .json(report.ready ? .ok : .serviceUnavailable, report)
+    }
+  }
+}
+
+/// The date that is so many microseconds after 2000-01-01 00:00 UTC.
+func postgresTime(_ microseconds: Int64) -> Date {
+  Date(timeIntervalSince1970: 946_684_800 + Double(microseconds) / 1e6)
+}
+
+extension Date {
+  /// UTC with milliseconds, `2026-11-23T07:33:00.123Z`.
+  var iso8601: String { formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)) }
+}

@@ -1,0 +1,57 @@
+import Hummingbird
+import HTTPTypes
+import NIOCore
+
+/// What a request knows beside its head: the connection that it came on.
+struct RequestOrigin: InitializableFromSource {
+  let channel: any Channel
+
+  init(source: ApplicationRequestContextSource) { channel = source.channel }
+}
+
+/// One path that the daemon answers.
+struct Page: Sendable {
+  let path: String
+  /// What a person finds there, in a few words.
+  let summary: String
+  let answer: @Sendable (Request, RequestOrigin) async -> Response
+}
+
+/// Finds the page of a request. Every answer comes from a snapshot: no request ever reaches into the event loop.
+struct Pages: HTTPResponder {
+  let pages: [Page]
+
+  init(board: StatusBoard, identity: DaemonIdentity) {
+    let pages = [
+      LivePage.page(board), ReadyPage.page(board), HealthPage.page(board),
+      MetricsPage.page(board, identity), StatusPage.page(board, identity), WaitPage.page(board),
+    ]
+    self.pages = [IndexPage.page(linking: pages, identity)] + pages
+  }
+
+  func respond(to request: Request, context: RequestOrigin) async -> Response {
+    guard let page = pages.first(where: { $0.path == request.uri.path }) else {
+      let paths = pages.map(\.path).joined(separator: " ")
+      return .text(.notFound, "there is nothing at this path; there is: \(paths)")
+    }
+    switch request.method {
+    case .get: return await page.answer(request, context)
+    case .head: return await page.answer(request, context).createHeadResponse()
+    default:
+      var response = Response.text(.methodNotAllowed, "\(page.path) answers GET and HEAD only")
+      response.headers[.allow] = "GET, HEAD"
+      return response
+    }
+  }
+}
+
+/// Who answers: the same for the whole run.
+package struct DaemonIdentity: Sendable {
+  package var version: String
+  package var started: ContinuousClock.Instant
+
+  package init(version: String, started: ContinuousClock.Instant = .now) {
+    self.version = version
+    self.started = started
+  }
+}

@@ -1,0 +1,199 @@
+import FoundationEssentials
+import Hummingbird
+import Invalidation
+
+/// `/status`: where everything stands, for people and tools.
+enum StatusPage {
+  static func page(_ board: StatusBoard, _ identity: DaemonIdentity) -> Page {
+    Page(path: "/status", summary: "positions, lag, rates, rules, targets, flushes, last errors") { _, _ in
+      .json(.ok, StatusReport(board.snapshot(), identity))
+    }
+  }
+}
+
+/// The JSON of `/status`. Positions are printed as PostgreSQL prints them; times are UTC; fields that do not apply
+/// are left out.
+struct StatusReport: Encodable {
+  struct Obstacle: Encodable {
+    let check: String
+    let message: String
+  }
+
+  struct Source: Encodable {
+    let connected: Bool
+    let streaming: Bool
+    let lastMessageAgeSeconds: Double?
+    let retries: UInt64
+    let reconnects: UInt64
+  }
+
+  struct Positions: Encodable {
+    let server: String
+    let received: String
+    let applied: String
+    let settled: String
+    let confirmed: String
+  }
+
+  struct RatePerSecond: Encodable {
+    let windowSeconds: Int
+    let transactions: Double
+    let keys: Double
+  }
+
+  struct Totals: Encodable {
+    let transactions: UInt64
+    let keysDeleted: UInt64
+    let keysHit: UInt64
+    let gaps: UInt64
+    let flushes: UInt64
+    let flushedKeys: UInt64
+    let lineageBreaks: UInt64
+    let replayedTransactions: UInt64
+  }
+
+  struct RuleCount: Encodable {
+    let name: String
+    let keysDeleted: UInt64
+  }
+
+  struct Target: Encodable {
+    let name: String
+    let connected: Bool
+    let applied: String
+    let unacknowledgedBytes: Int
+    let lastError: String?
+  }
+
+  struct Parked: Encodable {
+    let transactions: Int
+    let oldestXid: UInt32?
+  }
+
+  struct Flush: Encodable {
+    let rule: String
+    let reason: String
+    let explanation: String
+    let phase: String
+    let scannedKeys: UInt64
+    let deletedKeys: UInt64
+  }
+
+  struct LoggedError: Encodable {
+    let at: String
+    let count: Int
+    let severity: String
+    let cause: String
+    let message: String
+    let lsn: String?
+    let xid: UInt32?
+    let rule: String?
+  }
+
+  let version: String
+  let uptimeSeconds: Double
+  let ready: Bool
+  let notReady: [Obstacle]
+  let source: Source
+  let positions: Positions
+  let lagBytes: UInt64?
+  let queueBytes: Int
+  let rates: [RatePerSecond]
+  let totals: Totals
+  let rules: [RuleCount]
+  let targets: [Target]
+  let parked: Parked
+  let flushes: [Flush]
+  let lastErrors: [LoggedError]
+}
+
+extension StatusReport {
+  init(_ snapshot: StatusBoard.Snapshot, _ identity: DaemonIdentity) {
+    let status = snapshot.status
+    let statistics = snapshot.statistics
+    version = identity.version
+    uptimeSeconds = (identity.started.duration(to: .now) / .seconds(1)).rounded(toPlaces: 3)
+    notReady = snapshot.obstacles.map { Obstacle(check: $0.check, message: $0.message) }
+    ready = notReady.isEmpty
+    source = Source(
+      connected: status.sourceConnected, streaming: status.streaming,
+      lastMessageAgeSeconds: snapshot.lastMessageAge.map {
+        ($0 + snapshot.age / .seconds(1)).rounded(toPlaces: 3)
+      },
+      retries: statistics.sourceRetries, reconnects: statistics.sourceReconnects)
+    positions = Positions(status)
+    lagBytes = snapshot.lagBytes
+    queueBytes = status.queueBytes
+    rates = snapshot.rates.map {
+      RatePerSecond(
+        windowSeconds: $0.window, transactions: $0.transactionsPerSecond.rounded(toPlaces: 1),
+        keys: $0.keysPerSecond.rounded(toPlaces: 1))
+    }
+    totals = Totals(statistics)
+    rules = zip(statistics.ruleNames, statistics.keysDeleted).map { RuleCount(name: $0, keysDeleted: $1) }
+    targets = status.targets.map {
+      Target(
+        name: $0.name, connected: $0.connected, applied: $0.applied.description,
+        unacknowledgedBytes: $0.unacknowledgedBytes, lastError: $0.lastError)
+    }
+    parked = Parked(transactions: status.parkedTransactions, oldestXid: status.oldestParked)
+    flushes = status.openFlushes.map(Flush.init)
+    lastErrors = snapshot.recentNotices.map(LoggedError.init)
+  }
+}
+
+extension StatusReport.Positions {
+  init(_ status: EngineStatus) {
+    server = status.serverEnd.description
+    received = status.received.description
+    applied = status.applied.description
+    settled = status.settled.description
+    confirmed = status.confirmed.description
+  }
+}
+
+extension StatusReport.Totals {
+  init(_ statistics: Statistics) {
+    transactions = statistics.transactions
+    keysDeleted = statistics.keysDeleted.reduce(0, &+)
+    keysHit = statistics.keysHit
+    gaps = statistics.gaps.reduce(0) { $0 &+ $1.count }
+    flushes = statistics.flushes
+    flushedKeys = statistics.flushedKeys
+    lineageBreaks = statistics.lineageBreaks
+    replayedTransactions = statistics.replayedTransactions
+  }
+}
+
+extension StatusReport.Flush {
+  init(_ flush: EngineStatus.Flush) {
+    rule = flush.rule
+    reason = flush.reason.rawValue
+    explanation = flush.reason.explanation
+    phase = flush.phase
+    scannedKeys = flush.scannedKeys
+    deletedKeys = flush.deletedKeys
+  }
+}
+
+extension StatusReport.LoggedError {
+  init(_ recorded: RecordedNotice) {
+    at = recorded.at.iso8601
+    count = recorded.count
+    severity = recorded.notice.severity == .error ? "error" : "warning"
+    cause = recorded.notice.cause
+    message = recorded.notice.message
+    lsn = recorded.notice.lsn?.description
+    xid = recorded.notice.xid
+    rule = recorded.notice.rule
+  }
+}
+
+extension Double {
+  /// As many digits as a reader can use.
+  fileprivate func rounded(toPlaces places: Int) -> Double {
+    var scale = 1.0
+    for _ in 0..<places { scale *= 10 }
+    return (self * scale).rounded() / scale
+  }
+}

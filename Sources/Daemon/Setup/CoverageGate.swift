@@ -1,0 +1,38 @@
+import Foundation
+import Invalidation
+import PostgresSource
+
+/// What `cdcd run` asks before it starts: rules that the replica identity does not cover are refused, since old
+/// keys would stay for ever.
+package enum CoverageGate {
+  /// A warning alone when PostgreSQL cannot be reached, answers with an error, or does not answer within
+  /// `limit`: the daemon itself waits and retries.
+  package static func findings(for configuration: Configuration, within limit: Duration) async -> [Finding] {
+    let (answers, answer) = AsyncStream.makeStream(of: [Finding].self)
+    // A thread of its own: libpq blocks, and a frozen server would take a thread of the pool for ever.
+    Thread.detachNewThread { answer.yield(blockingFindings(for: configuration)) }
+    let clock = Task {
+      try await Task.sleep(for: limit)
+      answer.yield([unchecked("no answer within \(limit)")])
+    }
+    defer { clock.cancel() }
+    for await findings in answers { return findings }
+    return []
+  }
+
+  private static func blockingFindings(for configuration: Configuration) -> [Finding] {
+    do {
+      let session = try CatalogSession(connection: configuration.source.postgres)
+      return try IdentityCoverage.findings(rules: configuration.rules, session: session)
+    } catch let failure as SourceFailure {
+      return [unchecked(failure.message)]
+    } catch {
+      return [unchecked("\(error)")]
+    }
+  }
+
+  private static func unchecked(_ reason: String) -> Finding {
+    Finding(
+      .warning, "The replica identities could not be checked: \(reason)", remedy: "cdcd goes on and retries.")
+  }
+}

@@ -1,0 +1,28 @@
+/// Something that `check`, `setup` or `run` found wrong, and what mends it.
+package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible {
+  package enum Severity: String, Sendable, Encodable {
+    /// cdcd would miss changes, or not run at all.
+    case error
+    case warning
+  }
+
+  package var severity: Severity
+  /// A sentence: what is wrong. Never a secret.
+  package var problem: String
+  /// The statement or the edit that mends it.
+  package var remedy: String
+
+  package init(_ problem: String, remedy: String) { self.init(.error, problem, remedy: remedy) }
+
+  package init(_ severity: Severity, _ problem: String, remedy: String) {
+    self.severity = severity
+    self.problem = problem
+    self.remedy = remedy
+  }
+
+  package var description: String { "\(severity.rawValue): \(problem)\n  \(remedy)" }
+}
+
+extension [Finding] {
+  package var hasErrors: Bool { contains { $0.severity == .error } }
+}

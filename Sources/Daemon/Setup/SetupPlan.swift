@@ -1,0 +1,126 @@
+import Invalidation
+package import PostgresSource
+
+/// What `cdcd setup` is going to do: the same for `--dry-run`, which only prints it.
+package struct SetupPlan: Sendable, Equatable {
+  /// Something that is missing, and the SQL that makes it.
+  package struct Step: Sendable, Equatable {
+    package var problem: String
+    package var statement: String
+  }
+
+  /// In order; each runs on its own.
+  package var steps: [Step] = []
+  /// What keeps it from being done. Nothing runs while there is an error among them.
+  package var findings: [Finding] = []
+
+  /// Compares the rules with the catalogue. Changes nothing.
+  package static func make(
+    for configuration: Configuration, session: CatalogSession
+  ) throws(CatalogError) -> SetupPlan {
+    let source = configuration.source
+    var plan = SetupPlan()
+    var tables: [RuledTable] = []
+    for name in IdentityCoverage.tableNames(of: configuration.rules) {
+      guard let table = try RuledTable.read(name, from: session) else {
+        plan.findings.append(IdentityCoverage.missingTable(name))
+        continue
+      }
+      tables.append(table)
+      plan.findings += IdentityCoverage.findings(
+        table, rules: configuration.rules.filter { $0.table == name })
+    }
+    let slot = try SlotFacts.read(source.slot, from: session)
+    plan.findings += slot.findings(source.slot)
+    if let publication = try PublicationFacts.read(source.publication, from: session) {
+      plan.complete(publication, tables)
+    } else {
+      plan.create(source.publication, tables)
+      if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
+    }
+    if slot.slot == nil { plan.steps.append(Self.creation(ofSlot: source.slot)) }
+    return plan
+  }
+
+  /// ONLY, because tables that inherit from a published one would be published too, whatever their identity.
+  private static func list(_ tables: [RuledTable]) -> String {
+    tables.map { "ONLY \($0.name.quoted)" }.joined(separator: ", ")
+  }
+
+  private mutating func create(_ name: String, _ tables: [RuledTable]) {
+    var options = "publish = 'insert, update, delete, truncate'"
+    if tables.contains(where: \.isPartitioned) { options += ", publish_via_partition_root = true" }
+    steps.append(
+      Step(
+        problem: "There is no publication \(name).",
+        statement:
+          "CREATE PUBLICATION \(CatalogSession.quoted(identifier: name)) FOR TABLE \(Self.list(tables)) "
+          + "WITH (\(options));"))
+  }
+
+  private mutating func complete(_ publication: PublicationFacts, _ tables: [RuledTable]) {
+    findings += publication.findings(about: tables.map(\.name))
+    let name = CatalogSession.quoted(identifier: publication.name)
+    let missing = tables.filter { !publication.publishes($0) }
+    if !missing.isEmpty {
+      let names = missing.map(\.name.quoted).joined(separator: ", ")
+      steps.append(
+        Step(
+          problem: "The publication \(publication.name) lacks \(names).",
+          statement: "ALTER PUBLICATION \(name) ADD TABLE \(Self.list(missing));"))
+    }
+    if !publication.viaRoot, tables.contains(where: \.isPartitioned) {
+      steps.append(
+        Step(
+          problem: "The publication \(publication.name) sends changes under the names of partitions.",
+          statement: "ALTER PUBLICATION \(name) SET (publish_via_partition_root = true);"))
+    }
+  }
+
+  private static func creation(ofSlot name: String) -> Step {
+    Step(
+      problem: "There is no replication slot \(name).",
+      statement:
+        "SELECT pg_create_logical_replication_slot(\(CatalogSession.quoted(literal: name)), 'pgoutput');")
+  }
+
+  /// Decoding what was written before the publication existed would fail.
+  private static func slotOlderThanPublication(_ source: Configuration.Source) -> Finding {
+    Finding(
+      "The slot \(source.slot) is older than the publication \(source.publication), "
+        + "which has to exist before the slot's position.",
+      remedy: "SELECT pg_drop_replication_slot(\(CatalogSession.quoted(literal: source.slot))); "
+        + "and run cdcd setup again; cdcd then flushes the keys of the rules")
+  }
+
+  /// Runs the statements one by one, since a slot cannot be made in a transaction that has written. `report` is
+  /// told each before it runs.
+  package func run(on session: CatalogSession, report: (String) -> Void) throws(CatalogError) {
+    for step in steps {
+      report(step.statement)
+      _ = try session.rows(step.statement)
+    }
+  }
+}
+
+extension PublicationFacts {
+  /// What hides changes. `setup` does not mend it: other tables of the publication might not bear it.
+  func findings(about ruled: [TableName]) -> [Finding] {
+    var findings: [Finding] = []
+    let quoted = CatalogSession.quoted(identifier: name)
+    if !publishesEverything {
+      findings.append(
+        Finding(
+          "The publication \(name) does not publish every kind of change.",
+          remedy: "ALTER PUBLICATION \(quoted) SET (publish = 'insert, update, delete, truncate'); "
+            + "first give every table of it a replica identity"))
+    }
+    for table in restrictedTables where ruled.contains(table) {
+      findings.append(
+        Finding(
+          "The publication \(name) hides rows or columns of \(table.quoted).",
+          remedy: "ALTER PUBLICATION \(quoted) DROP TABLE \(table.quoted); and run cdcd setup again"))
+    }
+    return findings
+  }
+}

@@ -1,0 +1,275 @@
+import Daemon
+import Testing
+
+/// Files that are wrong, and every line that is said about them.
+@Suite struct ConfigurationErrorTests {
+  /// A file that is right but for `lines`, which come first.
+  static func file(_ lines: String) -> String { lines + "\n" }
+
+  static let source = "source: {postgres: 'host=db'}\n"
+  static let redis = "redis: {url: 'redis://localhost'}\n"
+  static let rules = "rules: [{table: users, keys: ['u:{id}']}]\n"
+
+  static func problems(
+    of text: String, environment: [String: String] = [:]
+  ) -> [String] {
+    do {
+      _ = try Configuration.read(text, file: "r.yaml", environment: environment)
+      return []
+    } catch {
+      return error.problems.map(\.description)
+    }
+  }
+
+  @Test func aMissingFileIsNamed() {
+    do {
+      _ = try Configuration.load(path: "/nonexistent/rules.yaml", environment: [:])
+      Issue.record("loaded a file that does not exist")
+    } catch {
+      #expect(
+        error.description
+          == "/nonexistent/rules.yaml: found no readable file (No such file or directory), expected a rules file"
+      )
+    }
+  }
+
+  @Test(arguments: [
+    ("", "r.yaml: found an empty file, expected source, redis and rules"),
+    ("- a\n", "r.yaml:1:1: found a list, expected a mapping with the keys of the file"),
+    (
+      "a: [1\n",
+      "r.yaml:2:1: found a syntax error (while parsing a flow sequence, did not find expected ',' or ']'), expected YAML"
+    ),
+    (
+      "a: b\n\tc: d\n",
+      "r.yaml:2:1: found a syntax error (while scanning a plain scalar, found a tab character that violates indentation), expected YAML"
+    ),
+    (
+      "source: 1\nredis: 2\nsource: 3\n",
+      #"r.yaml:3:1: found the key "source" a second time in one mapping, expected each key once: the first is at line 1"#
+    ),
+    (
+      "source:\n  slot: a\n\n  # x\n  mode: b\n  slot: c\n",
+      #"r.yaml:6:3: found the key "slot" a second time in one mapping, expected each key once: the first is at line 2"#
+    ),
+    (
+      "--- 1\n--- 2\n",
+      "r.yaml:2:1: found a syntax error (expected a single document in the stream, but found another document), expected YAML"
+    ),
+  ])
+  func refusesWhatIsNoMapping(text: String, expected: String) {
+    #expect(Self.problems(of: text) == [expected])
+  }
+
+  @Test func namesMissingSections() {
+    #expect(
+      Self.problems(of: "http: {listen: ':1'}\n") == [
+        #"r.yaml:1:1: found no key "source" in the file, expected source"#,
+        #"r.yaml:1:1: found no key "redis" in the file, expected redis"#,
+        #"r.yaml:1:1: found no key "rules" in the file, expected rules"#,
+      ])
+  }
+
+  @Test func gathersEverything() {
+    let text = """
+      sorce:
+        postgres: host=db
+      source:
+        postgres: mysql://u:hunter2@h/db
+        slot: Cdcd
+        retain: 60
+      redis:
+        url: redis://:hunter2@host:port
+        leases: maybe
+      http: 9810
+      on_gap: flsh
+      rules:
+        - tabel: users
+          keys: ["user:{id|lowr}"]
+      """
+    #expect(
+      Self.problems(of: text) == [
+        #"r.yaml:1:1: found the unknown key "sorce", expected one of source, redis, http, log, on_gap, rules; the nearest is "source""#,
+        "r.yaml:4:13: found a text of 22 characters, expected postgresql://user@host/database or host=... dbname=...",
+        #"r.yaml:5:9: found "Cdcd", expected 1 to 63 of a-z, 0-9 and _"#,
+        #"r.yaml:6:11: found "60", expected a number and its unit, as in 500ms, 60s, 5m or 1h"#,
+        "r.yaml:8:8: found a port that is no number from 1 to 65535, expected host:port; in a password write / as %2F, : as %3A and @ as %40",
+        #"r.yaml:9:11: found "maybe", expected true or false"#,
+        "r.yaml:10:7: found a text, expected a mapping with the keys of http",
+        #"r.yaml:11:9: found "flsh", expected one of flush, halt, ignore; the nearest is "flush""#,
+        #"r.yaml:13:5: found the unknown key "tabel", expected one of name, table, on, when_changed, where, keys, redelete_after, pattern, on_gap; the nearest is "table""#,
+        #"r.yaml:13:5: found no key "table" in a rule, expected table"#,
+        #"r.yaml:14:22: found the unknown function "lowr" in the template "user:{id|lowr}", expected one of lower, upper, trim, url, md5, sha1, sha256; the nearest is "lower""#,
+      ])
+  }
+
+  /// Each replaces one section of a right file; the place is within that section, which comes last.
+  @Test(arguments: [
+    ("source:\n", "1:8: found nothing, expected a mapping with the keys of source"),
+    ("source: {}\n", #"1:9: found no key "postgres" in source, expected postgres"#),
+    (
+      "source: {postgres: ''}\n",
+      "1:20: found an empty text, expected postgresql://user@host/database or host=... dbname=..."
+    ),
+    (
+      "source: {postgres: 'host=x', mode: wal2json}\n",
+      #"1:36: found the mode "wal2json", which is not built yet, expected pgoutput, which works today"#
+    ),
+    (
+      "source: {postgres: 'host=x', mode: notify}\n",
+      #"1:36: found the mode "notify", which is not built yet, expected pgoutput, which works today"#
+    ),
+    (
+      "source: {postgres: 'host=x', replicas: ['host=y']}\n",
+      "1:40: found read replicas, which are not built yet, expected []"
+    ),
+    (
+      "source: {postgres: 'host=x', retain: 5 m}\n",
+      #"1:38: found "5 m", expected a number and its unit, as in 500ms, 60s, 5m or 1h"#
+    ),
+    (
+      "source: {postgres: 'host=x', retain: -5s}\n",
+      #"1:38: found "-5s", expected a number and its unit, as in 500ms, 60s, 5m or 1h"#
+    ),
+    (
+      "source: {postgres: 'host=x', retain: 99999999999999999h}\n",
+      #"1:38: found "99999999999999999h", expected a number and its unit, as in 500ms, 60s, 5m or 1h"#
+    ),
+    ("source: !x {postgres: 'host=x'}\n", "1:9: found the tag !x, expected no tag"),
+  ])
+  func refusesSources(section: String, expected: String) {
+    #expect(Self.problems(of: section + Self.redis + Self.rules) == ["r.yaml:" + expected])
+  }
+
+  @Test(arguments: [
+    ("http: {listen: localhost}\n", #"1:16: found "localhost", expected host:port, [::1]:9810 or :9810"#),
+    ("http: {listen: '::1:9810'}\n", #"1:16: found "::1:9810", expected host:port, [::1]:9810 or :9810"#),
+    ("http: {listen: 'a:65536'}\n", #"1:16: found "a:65536", expected host:port, [::1]:9810 or :9810"#),
+    (
+      "log: {level: critical}\n",
+      #"1:14: found "critical", expected one of trace, debug, info, notice, warning, error; the nearest is "notice""#
+    ),
+    (
+      "log: {level: [info]}\n",
+      "1:14: found a list, expected one of trace, debug, info, notice, warning, error"
+    ),
+    ("log: {format: xml}\n", #"1:15: found "xml", expected one of text, json; the nearest is "text""#),
+  ])
+  func refusesOtherSections(section: String, expected: String) {
+    #expect(Self.problems(of: section + Self.source + Self.redis + Self.rules) == ["r.yaml:" + expected])
+  }
+
+  @Test(arguments: [
+    ("rediss://h", "rediss://, which is not built yet, expected redis:// or unix://, which work today"),
+    (
+      "redis+cluster://h",
+      "redis+cluster://, which is not built yet, expected redis:// or unix://, which work today"
+    ),
+    (
+      "redis+sentinel://h",
+      "redis+sentinel://, which is not built yet, expected redis:// or unix://, which work today"
+    ),
+    (
+      "localhost:6379",
+      "a text that is not a URL, expected redis://user:password@host:port/database or unix:///path?db=database"
+    ),
+    (
+      "http://h",
+      "an unknown kind of URL, expected redis://user:password@host:port/database or unix:///path?db=database"
+    ),
+    (
+      "redis://",
+      "a Redis URL without a host, expected redis://user:password@host:port/database or unix:///path?db=database"
+    ),
+    ("redis://secret@h", "a login without a colon, expected :password@ or user:password@ before the host"),
+    ("redis://user:@h", "an empty password, expected :password@, or none of it"),
+    ("redis://:a%2@h", "a % in the password without two digits, expected %25 for a % itself"),
+    (
+      "redis://h/zero",
+      "a database that is no number, expected redis://user:password@host:port/database or unix:///path?db=database, and %2F for a / in the password"
+    ),
+    ("redis://::1/0", "a host with a colon, expected brackets around an IPv6 address: [::1]"),
+    ("unix://socket", "a unix:// URL without an absolute path, expected unix:///path?db=database"),
+    ("unix:///s?x=1", "an unknown parameter in a unix:// URL, expected unix:///path?db=database"),
+  ])
+  func refusesRedisURLs(url: String, expected: String) {
+    let text = "redis: {url: '\(url)'}\n" + Self.source + Self.rules
+    #expect(Self.problems(of: text) == ["r.yaml:1:14: found \(expected)"])
+  }
+
+  @Test(arguments: [
+    ("rules: []\n", "1:8: found an empty list, expected a list of rules"),
+    ("rules: [users]\n", "1:9: found a text, expected a mapping with the keys of a rule"),
+    (
+      "rules: [{table: users, keys: []}]\n",
+      #"1:30: found an empty list, expected a list of key templates, as in ["user:{id}"]"#
+    ),
+    (
+      "rules: [{table: users, keys: 'u:{id}'}]\n",
+      #"1:30: found a text, expected a list of key templates, as in ["user:{id}"]"#
+    ),
+    (
+      "rules: [{table: a.b.c, keys: ['u:{id}']}]\n",
+      #"1:17: found a name of 3 parts in "a.b.c", expected a table: public.users, users or public."Order Items""#
+    ),
+    (
+      "rules: [{table: my-table, keys: ['u:{id}']}]\n",
+      #"1:17: found the character "-" outside of quotes in "my-table", expected a table: public.users, users or public."Order Items""#
+    ),
+    (
+      #"rules: [{table: '"a', keys: ['u:{id}']}]"# + "\n",
+      #"1:17: found a quote without its end in ""a", expected a table: public.users, users or public."Order Items""#
+    ),
+    (
+      "rules: [{table: users, on: [updat], keys: ['u:{id}']}]\n",
+      #"1:29: found "updat", expected one of insert, update, delete, truncate; the nearest is "update""#
+    ),
+    (
+      "rules: [{table: users, on: [insert, insert], keys: ['u:{id}']}]\n",
+      #"1:37: found "insert" a second time, expected each operation once"#
+    ),
+    (
+      "rules: [{table: users, on: [insert], when_changed: [a], keys: ['u:{id}']}]\n",
+      "1:52: found when_changed in a rule without updates, expected update in on:, or no when_changed"
+    ),
+    (
+      "rules: [{table: users, where: {}, keys: ['u:{id}']}]\n",
+      "1:31: found an empty mapping, expected columns and their values, as in {status: [paid, shipped]}"
+    ),
+    (
+      "rules: [{table: users, where: {a: []}, keys: ['u:{id}']}]\n",
+      "1:35: found an empty list, expected a list of values"
+    ),
+    (
+      "rules: [{table: users, where: {a: {b: c}}, keys: ['u:{id}']}]\n",
+      "1:35: found a mapping, expected a text, a number, true, false, null, or a list of them"
+    ),
+    (
+      "rules: [{table: users, where: {a: no}, keys: ['u:{id}']}]\n",
+      #"1:35: found no, which is a truth value to some readers of YAML and a text to others, expected true, false or "no" in quotes"#
+    ),
+    (
+      "rules: [{table: users, redelete_after: 5s, keys: ['u:{id}']}]\n",
+      "1:40: found redelete_after, which is not built yet, expected a rule without it"
+    ),
+    (
+      "rules: [{table: users, keys: ['{id}']}]\n",
+      #"1:31: found the template "{id}", whose keys have no common beginning to flush by, expected pattern: with a glob that covers its keys, or on_gap: halt or on_gap: ignore"#
+    ),
+    (
+      "rules: [{table: users, keys: ['größe:{id']}]\n",
+      #"1:38: found a { without its } in the template "größe:{id", expected {column}, or {{ for a literal brace"#
+    ),
+    (
+      "rules: [{name: a, table: users, keys: ['u:{id}']},\n  {name: a, table: users, keys: ['v:{id}']}]\n",
+      #"2:10: found a second rule named "a", expected each rule's name once: the first is at line 1"#
+    ),
+    (
+      "rules: [{name: '', table: users, keys: ['u:{id}']}]\n",
+      "1:16: found an empty text, expected a name of 1 to 200 bytes without control characters"
+    ),
+  ])
+  func refusesRules(section: String, expected: String) {
+    #expect(Self.problems(of: section + Self.source + Self.redis) == ["r.yaml:" + expected])
+  }
+}

@@ -1,0 +1,193 @@
+import Daemon
+import Foundation
+import Invalidation
+import RedisSink
+import Testing
+
+@Suite struct ConfigurationTests {
+  static func rules(_ rules: String) throws -> [Rule] {
+    let text = "source: {postgres: 'host=db'}\nredis: {url: 'redis://localhost'}\nrules:\n" + rules
+    return try Configuration.read(text, file: "r.yaml", environment: [:]).rules
+  }
+
+  @Test func readsEverything() throws {
+    let text = """
+      source:
+        postgres: postgresql://cdcd:secret@db.internal/app?sslmode=require
+        mode: pgoutput
+        slot: my_slot
+        publication: My Publication
+        replicas: []
+        retain: 5m
+      redis:
+        url: redis://user:p%40ss@[::1]:6380/3
+        command: del
+        leases: false
+      http:
+        listen: "[::1]:9811"
+      log:
+        level: warning
+        format: json
+      on_gap: halt
+      rules:
+        - table: public.users
+          keys: ["user:{id}", "user:email:{email|lower}"]
+        - name: order-status
+          table: Sales."Order Items"
+          on: [update, delete]
+          when_changed: [status, total]
+          where: {status: [paid, shipped], deleted_at: null}
+          keys: ["{Order Id}"]
+          pattern: "[0-9]*"
+          on_gap: flush
+      """
+    let configuration = try Configuration.read(text, file: "r.yaml", environment: [:])
+    #expect(configuration.source.postgres == "postgresql://cdcd:secret@db.internal/app?sslmode=require")
+    #expect(configuration.source.redacted == "postgresql://cdcd@db.internal/app")
+    #expect(configuration.source.slot == "my_slot")
+    #expect(configuration.source.publication == "My Publication")
+    #expect(configuration.source.retain == .seconds(300))
+    #expect(
+      configuration.redis.address
+        == RedisAddress(
+          endpoint: .tcp(host: "::1", port: 6380), username: "user", password: "p@ss", database: 3))
+    #expect(configuration.redis.address.redacted == "redis://[::1]:6380/3")
+    #expect(configuration.redis.command == .del)
+    #expect(!configuration.redis.leases)
+    #expect(configuration.http.host == "::1")
+    #expect(configuration.http.port == 9811)
+    #expect("\(configuration.log.level)" == "warning")
+    #expect(configuration.log.format == .json)
+    #expect(configuration.onGap == .halt)
+    #expect(configuration.rules.map(\.name) == ["public.users", "order-status"])
+    #expect(
+      configuration.rules[1]
+        == Rule(
+          name: "order-status", table: TableName(schema: "sales", name: "Order Items"),
+          operations: [.update, .delete], whenChanged: ["status", "total"],
+          conditions: [
+            Rule.Condition(column: "status", values: ["paid", "shipped"]),
+            Rule.Condition(column: "deleted_at", values: [nil]),
+          ],
+          templates: [try KeyTemplate(parsing: "{Order Id}")], pattern: "[0-9]*", onGap: .flush))
+  }
+
+  @Test func hasDefaults() throws {
+    let text = """
+      source: {postgres: "host=db"}
+      redis: {url: redis://localhost}
+      rules: [{table: users, keys: ["u:{id}"]}]
+      """
+    let configuration = try Configuration.read(text, file: "r.yaml", environment: [:])
+    #expect(configuration.source.slot == "cdcd")
+    #expect(configuration.source.publication == "cdcd")
+    #expect(configuration.source.retain == .seconds(60))
+    #expect(configuration.redis.address == RedisAddress(endpoint: .tcp(host: "localhost", port: 6379)))
+    #expect(configuration.redis.command == .unlink)
+    #expect(configuration.redis.leases)
+    #expect(configuration.http.host == "127.0.0.1")
+    #expect(configuration.http.port == 9810)
+    #expect(configuration.onGap == .flush)
+    #expect(configuration.rules[0].operations == .all)
+    #expect(configuration.rules[0].table == TableName(schema: "public", name: "users"))
+  }
+
+  @Test func readsTheExample() throws {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let path = root.appending(path: "deploy/rules.example.yaml").path
+    let environment = ["CDCD_REDIS": "unix:///run/redis.sock?db=2"]
+    let configuration = try Configuration.load(path: path, environment: environment)
+    #expect(configuration.source.postgres == "postgresql://cdcd@localhost/app")
+    #expect(
+      configuration.redis.address == RedisAddress(endpoint: .unix(path: "/run/redis.sock"), database: 2))
+    #expect(
+      configuration.rules.map(\.name)
+        == ["public.users", "user-count", "orders", "spending", "public.order_items"])
+    #expect(configuration.rules.allSatisfy { !$0.flushPatterns.isEmpty })
+  }
+
+  @Test func namesRules() throws {
+    let rules = try Self.rules(
+      """
+      - {table: users, keys: ["a:{id}"]}
+      - {table: users, keys: ["b:{id}"]}
+      - {name: public.users#2, table: users, keys: ["c:{id}"]}
+      - {table: users, keys: ["d:{id}"]}
+      """)
+    #expect(rules.map(\.name) == ["public.users", "public.users#3", "public.users#2", "public.users#4"])
+  }
+
+  @Test(
+    arguments: [
+      ("null", [nil]), ("~", [nil]), ("", [nil]), ("'null'", ["null"]),
+      ("true", ["t"]), ("false", ["f"]), ("'true'", ["true"]), ("'yes'", ["yes"]),
+      ("007", ["007"]), ("1.50", ["1.50"]), ("-3", ["-3"]), ("1e3", ["1e3"]),
+      ("2024-01-01", ["2024-01-01"]), ("two words", ["two words"]), ("''", [""]),
+      ("[paid, null, true, 1]", ["paid", nil, "t", "1"]),
+    ] as [(String, [String?])])
+  func readsConditions(value: String, expected: [String?]) throws {
+    let rules = try Self.rules("- {table: users, where: {Column Ä: \(value)}, keys: [\"a:{id}\"]}\n")
+    #expect(rules[0].conditions == [Rule.Condition(column: "Column Ä", values: expected)])
+  }
+
+  @Test(arguments: [
+    ("users", "public", "users"), ("Users", "public", "users"), ("App.Users", "app", "users"),
+    (#""Users""#, "public", "Users"), (#"public."Order Items""#, "public", "Order Items"),
+    (#""a.b"."c""d""#, "a.b", #"c"d"#), ("Größe", "public", "größe"), ("t$1", "public", "t$1"),
+  ])
+  func readsTables(sql: String, schema: String, name: String) throws {
+    #expect(try TableName(sql: sql) == TableName(schema: schema, name: name))
+  }
+
+  @Test(arguments: [
+    "", ".", "a.", ".b", "a b", "1a", #""""#, #""a"b"#, "a.b.c", String(repeating: "x", count: 64),
+  ])
+  func refusesTables(sql: String) {
+    #expect(throws: SQLNameError.self) { try TableName(sql: sql) }
+  }
+
+  @Test func needsNoPatternWhereNothingIsFlushed() throws {
+    let rules = try Self.rules(
+      """
+      - {table: users, keys: ["{id}"], on_gap: halt}
+      - {table: users, keys: ["{id}"], on_gap: ignore}
+      - {table: users, keys: ["{id}"], pattern: "*"}
+      - {table: users, keys: ["{{{id}}}"]}
+      """)
+    #expect(rules.map(\.onGap) == [.halt, .ignore, nil, nil])
+  }
+
+  /// The pattern is for what the templates do not cover, so it comes on top of theirs.
+  @Test func aPatternDoesNotHideTheTemplates() throws {
+    let rules = try Self.rules(#"- {table: users, keys: ["a:{id}", "{id}:b"], pattern: "*:b"}"#)
+    #expect(rules[0].flushPatterns.map { String(decoding: $0, as: UTF8.self) } == ["a:*", "*:b"])
+  }
+
+  @Test(arguments: [
+    ("redis://localhost", "redis://localhost:6379/0"),
+    ("redis://:pw@host:1/2", "redis://host:1/2"),
+    ("redis://user:p%2Fw@[fe80::1]/", "redis://[fe80::1]:6379/0"),
+    ("redis://user:p@w@host", "redis://host:6379/0"),
+    ("unix:///run/a%20b.sock", "unix:///run/a b.sock?db=0"),
+    ("unix://user:pw@/run/redis.sock?db=3", "unix:///run/redis.sock?db=3"),
+  ])
+  func readsRedisURLs(url: String, redacted: String) throws {
+    #expect(try RedisAddress(url: url).redacted == redacted)
+  }
+
+  @Test(arguments: [
+    ("postgresql://u@h/db", "postgresql://u@h/db"),
+    ("postgres://u:secret@h:1,i:2/db?password=secret", "postgres://u@h:1,i:2/db"),
+    ("postgresql://u:sec@secret@h/db", "postgresql://u@h/db"),
+    ("postgresql://u:sec?secret@h/db", "postgresql://..."),
+    ("postgresql:///db?host=/tmp&password=secret", "postgresql:///db"),
+    ("host=h password=secret dbname=d", "host=h dbname=d"),
+    ("password = 'sec\\' host=secret' user = 'a b'", "user=a b"),
+    ("dbname='postgresql://u:secret@h/db'", "dbname=..."),
+  ])
+  func redactsPostgres(connection: String, redacted: String) {
+    #expect(Configuration.Source.isConnectionString(connection))
+    #expect(Configuration.Source(postgres: connection).redacted == redacted)
+  }
+}

@@ -1,0 +1,124 @@
+import FoundationEssentials
+import Invalidation
+import Logging
+import Synchronization
+import Testing
+
+@testable import Daemon
+
+/// Collects what a log handler writes.
+private final class Lines: Sendable {
+  private let lines = Mutex<[String]>([])
+  var all: [String] { lines.withLock { $0 } }
+
+  func logger(_ format: LineLogHandler.Format, level: Logger.Level = .info) -> Logger {
+    Logger(label: "test") { _ in
+      LineLogHandler(format: format, level: level) { line in self.lines.withLock { $0.append(line) } }
+    }
+  }
+}
+
+@Suite struct LoggingTests {
+  private let time = Date(timeIntervalSince1970: 1_795_419_180.125)
+
+  private func line(
+    _ format: LineLogHandler.Format, _ message: String, _ fields: [(name: String, value: String)] = []
+  ) -> String {
+    LineLogHandler(format: format, level: .info) { _ in }.line(.warning, message, fields, at: time)
+  }
+
+  @Test func textForPeople() {
+    let fields = [(name: "lsn", value: "0/16B3748"), (name: "rule", value: "order status")]
+    #expect(
+      line(.text, "a message", fields)
+        == "2026-11-23T07:33:00.125Z warning a message lsn=0/16B3748 rule=\"order status\"\n")
+  }
+
+  @Test func theJournalGetsAPriority() {
+    #expect(line(.journal, "a message") == "<4>a message\n")
+  }
+
+  @Test func jsonLines() {
+    #expect(
+      line(.json, "a \"b\"", [(name: "rule", value: "x\\y"), (name: "level", value: "z")])
+        == #"{"time":"2026-11-23T07:33:00.125Z","level":"warning","message":"a \"b\"","rule":"x\\y","_level":"z"}"#
+        + "\n")
+  }
+
+  @Test(arguments: [LineLogHandler.Format.text, .journal, .json])
+  func aMessageCannotStartAnotherLine(format: LineLogHandler.Format) {
+    let line = line(format, "one\ntwo\u{1B}[31m\u{85}", [(name: "value", value: "three\nfour")])
+    #expect(line.filter(\.isNewline).count == 1)
+    #expect(line.contains(#"one\ntwo\u001b[31m\u0085"#))
+    #expect(line.contains(#"three\nfour"#))
+  }
+
+  @Test func theLevelComesFromTheConfiguration() {
+    var configuration = Configuration.Log()
+    configuration.level = .error
+    #expect(Logger(configuration).logLevel == .error)
+  }
+
+  @Test func repetitionsAreCounted() {
+    var repeated = RepeatedNotice()
+    let start = ContinuousClock.now
+    let notice = Notice(.warning, "redis_error", "Redis answered LOADING")
+    #expect(repeated.judge(notice, at: start) == .log(repeated: 0))
+    #expect(repeated.judge(notice, at: start + .seconds(1)) == .leaveOut)
+    #expect(repeated.judge(notice, at: start + .seconds(59)) == .leaveOut)
+    #expect(repeated.judge(notice, at: start + .seconds(60)) == .log(repeated: 2))
+    #expect(repeated.judge(notice, at: start + .seconds(61)) == .leaveOut)
+    #expect(repeated.judge(notice, at: start + .seconds(130)) == .log(repeated: 1))
+  }
+
+  @Test func recoveriesAreTold() {
+    var repeated = RepeatedNotice()
+    let start = ContinuousClock.now
+    let notice = Notice(.info, "streaming", "streaming from 0/1")
+    #expect(repeated.judge(notice, at: start) == .log(repeated: 0))
+    #expect(repeated.judge(notice, at: start + .milliseconds(900)) == .leaveOut)
+    #expect(repeated.judge(notice, at: start + .seconds(2)) == .log(repeated: 1))
+  }
+
+  @Test func anotherRuleOrSeverityIsAnotherCause() {
+    var repeated = RepeatedNotice()
+    let now = ContinuousClock.now
+    for notice in [
+      Notice(.warning, "gap", "m", rule: "users"), Notice(.warning, "gap", "m", rule: "orders"),
+      Notice(.error, "gap", "m", rule: "users"), Notice(.warning, "other", "m", rule: "users"),
+    ] {
+      #expect(repeated.judge(notice, at: now) == .log(repeated: 0))
+      #expect(repeated.judge(notice, at: now) == .leaveOut)
+    }
+  }
+
+  @Test func historiesAreBounded() {
+    var repeated = RepeatedNotice()
+    let now = ContinuousClock.now
+    for rule in 0..<5_000 {
+      #expect(repeated.judge(Notice(.warning, "gap", "m", rule: "\(rule)"), at: now) == .log(repeated: 0))
+    }
+  }
+
+  @Test func noticesCarryTheirFacts() throws {
+    let lines = Lines()
+    let log = NoticeLog(logger: lines.logger(.journal))
+    let notice = Notice(
+      .error, "incomplete_row", "a column is missing", lsn: LSN(0x16B_3748), xid: 7, rule: "users")
+    log.log(notice)
+    log.log(notice)
+    log.log(Notice(.debug, "detail", "below the level"))
+    #expect(
+      lines.all == ["<3>a column is missing cause=incomplete_row lsn=0/16B3748 rule=users xid=7\n"])
+  }
+
+  @Test func noticesReachTheBoard() {
+    let lines = Lines()
+    let board = StatusBoard()
+    let log = NoticeLog(logger: lines.logger(.text), board: board)
+    log.log(Notice(.warning, "redis_error", "Redis is away"))
+    log.log(Notice(.warning, "redis_error", "Redis is away"))
+    #expect(lines.all.count == 1)
+    #expect(board.snapshot().recentNotices.map(\.count) == [2])
+  }
+}

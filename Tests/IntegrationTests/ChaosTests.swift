@@ -1,0 +1,90 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  /// The promise, under load and under fire: after every fault, once settled, no cached value differs from its row.
+  @Suite struct Chaos {
+    enum Fault: CaseIterable {
+      case killCDCD, killRedis, killPostgres, killBackend, freezeRedis, terminateCDCD
+    }
+
+    /// Keys that no rule speaks of: nothing may take them away.
+    private static let bystanders = (1...50).map { "session:\($0)" }
+
+    private func strike(_ fault: Fault, _ installation: Installation) throws {
+      switch fault {
+      case .killCDCD, .terminateCDCD:
+        let process = try installation.cdcd.process
+        process.signal(fault == .killCDCD ? SIGKILL : SIGTERM)
+        _ = try process.waitForExit()
+        Thread.sleep(forTimeInterval: Double.random(in: 0...0.5))
+        try installation.startCDCD()
+      case .killRedis:
+        try installation.redis.kill()
+        Thread.sleep(forTimeInterval: Double.random(in: 0...0.5))
+        try installation.redis.start()
+      case .killPostgres:
+        try installation.postgres.restart(.immediate)
+      case .killBackend:
+        // One backend that dies takes all of them with it: a crash restart without a new postmaster.
+        let pid = try installation.postgres.value(
+          "SELECT pid FROM pg_stat_replication UNION SELECT 0 ORDER BY 1 DESC")
+        if let pid = pid_t(pid), pid > 0 { kill(pid, SIGKILL) }
+      case .freezeRedis:
+        installation.redis.freeze()
+        Thread.sleep(forTimeInterval: 2)
+        installation.redis.thaw()
+      }
+    }
+
+    /// Waits until cdcd has caught up with everything, and compares Redis with PostgreSQL.
+    private func check(_ load: Load, _ installation: Installation, after fault: String) throws {
+      try load.pause()
+      try installation.cdcd.waitUntilReady(within: .seconds(60))
+      try installation.expectSettled(within: .seconds(30))
+      let stale = try load.staleValues()
+      #expect(stale.isEmpty, "after \(fault): \(stale)")
+      let redis = try installation.redis.client()
+      let missing = try Self.bystanders.filter { try !redis.exists($0) }
+      #expect(missing.isEmpty, "after \(fault), wrongly deleted: \(missing)")
+    }
+
+    private func run(_ faults: [Fault], redisOptions: [String]) throws {
+      var options = Installation.Options()
+      options.retain = "20s"
+      options.redisOptions = redisOptions
+      let installation = try Installation(options)
+      let redis = try installation.redis.client()
+      for key in Self.bystanders { try redis("SET", key, "kept") }
+      try redis("SAVE")
+      let load = try Load(postgres: installation.postgres, redis: installation.redis)
+      for fault in faults {
+        load.resume()
+        Thread.sleep(forTimeInterval: Double.random(in: 0.5...1.5))
+        try strike(fault, installation)
+        Thread.sleep(forTimeInterval: Double.random(in: 0.5...1.5))
+        try check(load, installation, after: "\(fault)")
+      }
+      try load.stop()
+      print("load: \(load.counts)")
+      let counts = load.counts
+      #expect(counts.commits > 100 && counts.fills > 100 && counts.hits > 100, "\(counts)")
+    }
+
+    @Test("kill -9 of cdcd at any moment under load leaves no stale value")
+    func killedUnderLoad() throws {
+      try run(Array(repeating: .killCDCD, count: 6), redisOptions: ["--save", "", "--appendonly", "yes"])
+    }
+
+    @Test(
+      "cdcd, Redis and PostgreSQL killed in turn under load: no stale value and no wrongly deleted key at the end",
+      arguments: [["--save", "", "--appendonly", "yes"], ["--save", "1 1", "--appendonly", "no"]])
+    func everythingKilled(redisOptions: [String]) throws {
+      let faults: [Fault] = [
+        .killCDCD, .killRedis, .killPostgres, .killBackend, .freezeRedis, .terminateCDCD, .killRedis,
+        .killCDCD,
+      ]
+      try run(faults, redisOptions: redisOptions)
+    }
+  }
+}

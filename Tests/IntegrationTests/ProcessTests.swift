@@ -1,0 +1,127 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  /// The process: its exit codes, its commands, and a second one beside it.
+  @Suite struct CommandLineAndInstances {
+    @Test("SIGTERM drains and exits 0, and the next start goes on without a gap")
+    func terminate() throws {
+      let installation = try Installation()
+      let first = try installation.cdcd
+      #expect(try installation.keysGone(of: ["user:1"], after: "INSERT INTO users VALUES (1)") == ["user:1"])
+      first.process.signal(SIGTERM)
+      #expect(try first.process.waitForExit(within: .seconds(10)) == 0)
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "stale")
+      try redis("SET", "user:2", "kept: a flush would take it away")
+      try installation.postgres.query("UPDATE users SET name = 'changed while cdcd was down'")
+      try installation.startCDCD().waitUntilReady()
+      try installation.expectGone("user:1")
+      try installation.expectSettled()
+      #expect(try redis.exists("user:2"))
+    }
+
+    @Test("a killed cdcd goes on where the watermark is, without a flush")
+    func killed() throws {
+      let installation = try Installation()
+      #expect(try installation.keysGone(of: ["user:1"], after: "INSERT INTO users VALUES (1)") == ["user:1"])
+      let first = try installation.cdcd
+      first.process.signal(SIGKILL)
+      #expect(try first.process.waitForExit() == -SIGKILL)
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "stale")
+      try redis("SET", "user:2", "kept: a flush would take it away")
+      try installation.postgres.query("UPDATE users SET name = 'changed while cdcd was down'")
+      try installation.startCDCD().waitUntilReady()
+      try installation.expectGone("user:1")
+      try installation.expectSettled()
+      #expect(try redis.exists("user:2"))
+    }
+
+    @Test("a second instance waits, and takes over within seconds when the first is killed")
+    func takeOver() throws {
+      let installation = try Installation()
+      let first = try installation.cdcd
+      let second = try installation.startCDCD(named: "second")
+      try eventually("the second one says that it is not ready") {
+        try second.get("/readyz").status == 503
+      }
+      #expect(try first.isReady)
+      first.process.signal(SIGKILL)
+      let duration = try elapsed { try second.waitUntilReady(within: .seconds(30)) }
+      #expect(duration < .seconds(10), "took over after \(duration)")
+      #expect(try installation.keysGone(of: ["user:1"], after: "INSERT INTO users VALUES (1)") == ["user:1"])
+    }
+
+    @Test("a frozen first instance loses the slot, and does no harm when it wakes up")
+    func frozenFirstInstance() throws {
+      let installation = try Installation()
+      let first = try installation.cdcd
+      let second = try installation.startCDCD(named: "second")
+      first.process.signal(SIGSTOP)
+      try second.waitUntilReady(within: .seconds(60))
+      #expect(try installation.keysGone(of: ["user:1"], after: "INSERT INTO users VALUES (1)") == ["user:1"])
+      first.process.signal(SIGCONT)
+      try eventually("the first one says that it is not ready") { try first.get("/readyz").status == 503 }
+      #expect(try installation.keysGone(of: ["user:1"], after: "UPDATE users SET name = 'x'") == ["user:1"])
+      #expect(try second.isReady)
+    }
+
+    @Test("a file that is wrong exits 78 and names the line; wrong usage exits 64")
+    func badConfiguration() throws {
+      let folder = try TemporaryFolder()
+      let file = try folder.write(
+        """
+        source:
+          postgres: postgresql://localhost/app
+        redis:
+          url: redis://localhost:6379/0
+        rules:
+          - table: public.users
+            kesy: ["user:{id}"]
+        """, to: "rules.yaml")
+      for command in [[], ["run"], ["check", "--offline"]] {
+        let result = try CommandResult.of([CDCDProcess.binary] + command + ["--config", file], in: folder)
+        #expect(result.status == 78)
+        #expect(result.output.contains("7:") && result.output.contains("keys"), "\(result.output)")
+      }
+      #expect(try CommandResult.of([CDCDProcess.binary, "--no-such-option"], in: folder).status == 64)
+    }
+
+    @Test(
+      "setup refuses a table without replica identity, names the ALTER TABLE, and leaves its writers alone")
+    func setupRefuses() throws {
+      var options = Installation.Options()
+      options.schema += "CREATE TABLE keyless (id bigint); INSERT INTO keyless VALUES (1);"
+      options.rules += """
+
+          - table: public.keyless
+            keys: ["keyless:{id}"]
+        """
+      let installation = try Installation(options, start: false)
+      let result = try installation.command("setup")
+      #expect(result.status != 0)
+      #expect(result.output.contains("ALTER TABLE") && result.output.contains("keyless"), "\(result.output)")
+      let published = try installation.postgres.query(
+        "SELECT tablename FROM pg_publication_tables WHERE tablename = 'keyless'")
+      #expect(published.isEmpty)
+      try installation.postgres.query("UPDATE keyless SET id = 2")
+    }
+
+    @Test("setup can be repeated, and --dry-run changes nothing")
+    func setupTwice() throws {
+      let installation = try Installation(start: false)
+      let count = """
+        SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots)
+        """
+      let dry = try installation.command("setup", "--dry-run")
+      #expect(dry.status == 0)
+      #expect(dry.output.contains("CREATE PUBLICATION"))
+      #expect(try installation.postgres.value(count) == "0")
+      try installation.setUp()
+      #expect(try installation.postgres.value(count) == "2")
+      try installation.setUp()
+      #expect(try installation.postgres.value(count) == "2")
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// PostgreSQL, Redis and cdcd set up together, each test with its own.
+final class Installation: Sendable {
+  let folder: TemporaryFolder
+  let postgres: PostgresServer
+  let redis: RedisServer
+  private let options: Options
+  private let running = Mutex<CDCDProcess?>(nil)
+
+  struct Options: Sendable {
+    /// SQL that makes the tables.
+    var schema = ExampleTables.schema
+    /// The list under `rules:`.
+    var rules = ExampleTables.rules
+    var retain = "2s"
+    var onGap = "flush"
+    var postgresSettings: [String] = []
+    var redisOptions = ["--save", "", "--appendonly", "no"]
+  }
+
+  /// Starts both servers and makes the tables, and when asked to sets up and starts cdcd until it is ready.
+  init(_ options: Options = Options(), start: Bool = true) throws {
+    self.options = options
+    folder = try TemporaryFolder()
+    postgres = try PostgresServer(in: folder, settings: options.postgresSettings)
+    redis = try RedisServer(in: folder, options: options.redisOptions)
+    try postgres.start()
+    try redis.start()
+    try postgres.query(options.schema)
+    if start {
+      try setUp()
+      try startCDCD().waitUntilReady()
+    }
+  }
+
+  /// The running cdcd.
+  var cdcd: CDCDProcess {
+    get throws {
+      guard let cdcd = running.withLock({ $0 }) else { throw TimedOut(description: "cdcd was not started") }
+      return cdcd
+    }
+  }
+
+  /// Writes a configuration and answers with its path.
+  func configuration(httpPort: Int, named name: String = "rules.yaml") throws -> String {
+    try folder.write(
+      """
+      source:
+        postgres: \(postgres.url)
+        retain: \(options.retain)
+      redis:
+        url: \(redis.url)
+      http:
+        listen: 127.0.0.1:\(httpPort)
+      log:
+        level: debug
+      on_gap: \(options.onGap)
+      rules:
+      \(options.rules)
+      """, to: name)
+  }
+
+  /// Runs `cdcd setup`, which has to succeed.
+  func setUp() throws {
+    let result = try command("setup")
+    guard result.status == 0 else { throw TimedOut(description: "cdcd setup: \(result.output)") }
+  }
+
+  /// Runs a subcommand to its end.
+  func command(_ words: String...) throws -> CommandResult {
+    let path = try configuration(httpPort: try LoopbackConnection.freePort(), named: "command.yaml")
+    return try CommandResult.of([CDCDProcess.binary] + words + ["--config", path], in: folder)
+  }
+
+  /// Starts cdcd, or one more with another name; does not wait until it is ready.
+  @discardableResult
+  func startCDCD(named name: String = "cdcd") throws -> CDCDProcess {
+    let port = try LoopbackConnection.freePort()
+    let path = try configuration(httpPort: port, named: name + ".yaml")
+    let started = try CDCDProcess(configuration: path, httpPort: port, log: folder.file(name + ".log"))
+    running.withLock { $0 = started }
+    return started
+  }
+
+  /// Waits until earlier changes are settled, caches a value under each key and grants a lease on it, runs the
+  /// statements, waits until they are settled, and answers with those of the keys that went, in the order given. A lease has to go exactly when
+  /// its key goes.
+  func keysGone(
+    of keys: [String], after sql: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> [String] {
+    let client = try redis.client()
+    try expectSettled(sourceLocation: sourceLocation)
+    for key in keys {
+      try client("SET", key, "cached")
+      try client("SET", Lease.key(for: key), "token")
+    }
+    try postgres.query(sql)
+    try expectSettled(sourceLocation: sourceLocation)
+    return try keys.filter { key in
+      let gone = try !client.exists(key)
+      let leaseGone = try !client.exists(Lease.key(for: key))
+      #expect(gone == leaseGone, "\(key) and its lease go together", sourceLocation: sourceLocation)
+      return gone
+    }
+  }
+
+  /// Waits until everything that PostgreSQL has written so far is settled.
+  func expectSettled(
+    within limit: Duration = .seconds(20), sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let position = try postgres.insertPosition()
+    let settled = try cdcd.settles(position, within: limit)
+    #expect(settled, "\(position) is settled within \(limit)", sourceLocation: sourceLocation)
+  }
+
+  /// Waits until the key is gone.
+  func expectGone(_ key: String, within limit: Duration = .seconds(20)) throws {
+    let client = try redis.client()
+    try eventually(within: limit, "\(key) is gone from Redis") { try !client.exists(key) }
+  }
+}

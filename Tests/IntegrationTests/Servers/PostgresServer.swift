@@ -1,0 +1,145 @@
+import Foundation
+import Synchronization
+
+/// A private PostgreSQL 15 on a free loopback port, in a temporary folder, without passwords.
+final class PostgresServer: Sendable {
+  enum StopMode: Int32 {
+    /// What `pg_ctl stop -m fast` sends: clients are disconnected, the log is sent to the end.
+    case fast = 2
+    /// What `pg_ctl stop -m immediate` sends: the next start is a crash recovery.
+    case immediate = 3
+  }
+
+  let port: Int
+  private let folder: TemporaryFolder
+  private let settings: [String]
+  private let process = Mutex<ServerProcess?>(nil)
+
+  static let binaries = "/usr/lib/postgresql/15/bin"
+  /// PostgreSQL refuses to run as root; Debian's package made this user.
+  static let user = getuid() == 0 ? "postgres" : nil
+
+  /// Does not start it.
+  init(in folder: TemporaryFolder, settings: [String] = []) throws {
+    self.folder = folder
+    port = try LoopbackConnection.freePort()
+    // A crash test kills processes and not the machine, so fsync has nothing to say.
+    self.settings =
+      [
+        "wal_level=logical", "listen_addresses=127.0.0.1", "port=\(port)", "fsync=off",
+        "unix_socket_directories=\(folder.path)/postgres", "shared_buffers=16MB", "max_wal_size=64MB",
+        "log_min_messages=info",
+      ] + settings
+    let template = try PostgresTemplate.folder()
+    let result = try CommandResult.of(["/bin/cp", "-a", template, folder.file("postgres")], in: folder)
+    guard result.status == 0 else { throw TimedOut(description: result.output) }
+  }
+
+  deinit {
+    guard let process = process.withLock({ $0 }), process.isRunning else { return }
+    signalAll(SIGCONT)
+    process.signal(StopMode.immediate.rawValue)
+    do {
+      _ = try process.waitForExit(within: .seconds(10))
+    } catch {
+      print("PostgreSQL on port \(port): \(error)")
+    }
+  }
+
+  /// For cdcd.
+  var url: String { "postgresql://postgres@127.0.0.1:\(port)/postgres" }
+
+  /// Starts it and waits until it takes connections.
+  func start() throws {
+    let options = settings.flatMap { ["-c", $0] }
+    let started = try ServerProcess(
+      ["\(Self.binaries)/postgres", "-D", folder.file("postgres/data")] + options,
+      log: folder.file("postgres.log"), deathSignal: "QUIT", user: Self.user)
+    process.withLock { $0 = started }
+    try eventually(within: .seconds(60), "PostgreSQL takes connections") {
+      guard started.isRunning else { throw TimedOut(description: try started.output) }
+      return try self.session(timeout: .seconds(2)).value("SELECT 1") == "1"
+    }
+  }
+
+  /// Answers with how long it took to end.
+  @discardableResult
+  func stop(_ mode: StopMode = .fast) throws -> Duration {
+    guard let running = process.withLock({ $0 }) else { return .zero }
+    return try elapsed {
+      running.signal(mode.rawValue)
+      _ = try running.waitForExit(within: .seconds(60))
+    }
+  }
+
+  func restart(_ mode: StopMode = .fast) throws {
+    try stop(mode)
+    try start()
+  }
+
+  /// SIGSTOP to the postmaster and all its children: connections stay open and nothing answers.
+  func freeze() { signalAll(SIGSTOP) }
+  func thaw() { signalAll(SIGCONT) }
+
+  private func signalAll(_ number: Int32) {
+    guard let running = process.withLock({ $0 }) else { return }
+    running.signal(number)
+    do {
+      for child in try running.children { kill(child, number) }
+    } catch {
+      print("PostgreSQL on port \(port): \(error)")
+    }
+  }
+
+  func session(timeout: Duration = .seconds(30)) throws -> PostgresClient {
+    try PostgresClient(port: port, timeout: timeout)
+  }
+
+  /// One statement on a connection of its own.
+  @discardableResult
+  func query(_ sql: String) throws -> [[String?]] { try session().rows(sql) }
+
+  func value(_ sql: String) throws -> String { try session().value(sql) }
+
+  /// The end of what was written so far: what `/wait` is asked for after a commit.
+  func insertPosition() throws -> String { try value("SELECT pg_current_wal_insert_lsn()") }
+}
+
+/// The result of one `initdb`, copied for each server.
+private enum PostgresTemplate {
+  private static let made = Mutex<String?>(nil)
+
+  static func folder() throws -> String {
+    try made.withLock { made in
+      if let made { return made }
+      let name = "cdcd-test-template-" + UUID().uuidString.prefix(8)
+      let folder = FileManager.default.temporaryDirectory.path + "/" + name
+      try make(in: folder)
+      made = folder
+      atexit {
+        PostgresTemplate.made.withLock { made in
+          if let made { try? FileManager.default.removeItem(atPath: made) }
+        }
+      }
+      return folder
+    }
+  }
+
+  private static func make(in folder: String) throws {
+    var attributes: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
+    if let user = PostgresServer.user { attributes[.ownerAccountName] = user }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try FileManager.default.setAttributes(attributes, ofItemAtPath: folder)
+    let log = folder + ".log"
+    defer { unsafe unlink(log) }
+    let initdb = try ServerProcess(
+      [
+        "\(PostgresServer.binaries)/initdb", "-D", folder + "/data", "-U", "postgres", "-A", "trust",
+        "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--wal-segsize=1",
+      ],
+      log: log, user: PostgresServer.user)
+    guard try initdb.waitForExit(within: .seconds(120)) == 0 else {
+      throw TimedOut(description: try initdb.output)
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import Invalidation
+
+/// What can go wrong; each can be masked by its name (`NOFAULTS=kill,redisBreak`, or `FAULTS=` for only these).
+enum Fault: String, CaseIterable {
+  case postgresRestart, postgresCrash, postgresUnreachable, postgresFrozen, walsenderKilled, slotDropped
+  case queryFailed, stuckCommit
+  case redisBreak, redisTrouble, redisFrozen, redisRefused, redisRestart, redisRestore, redisEmpty
+  case flushAll, evictWatermark, evictKey
+  case kill, terminate, freeze, standby, clockJump
+}
+
+/// Lets the world's faults happen, at times of its own random stream.
+final class FaultInjector {
+  unowned let world: World
+  private var random: Randomness
+  private var isOver = false
+
+  init(world: World) {
+    self.world = world
+    self.random = Randomness(seed: world.seed ^ 0xFA_017)
+  }
+
+  func start() {
+    guard !world.options.faults.isEmpty else { return }
+    next()
+  }
+
+  /// From here on nothing goes wrong any more, and what is wrong ends.
+  func end() {
+    isOver = true
+    let (postgres, redis) = (world.postgres, world.redis)
+    postgres.unreachableUntil = min(postgres.unreachableUntil, world.now)
+    redis.refusingUntil = min(redis.refusingUntil, world.now)
+    world.lastFault = world.now
+  }
+
+  private func next() {
+    world.after(random.between(10 * Time.millisecond, world.options.faultPause)) { [self] in
+      guard !isOver else { return }
+      inject(random.pick(world.options.faults))
+      next()
+    }
+  }
+
+  func inject(_ fault: Fault) {
+    world.trace { "FAULT \(fault)" }
+    world.lastFault = world.now
+    switch fault {
+    case .postgresRestart, .postgresCrash, .postgresUnreachable, .postgresFrozen, .walsenderKilled,
+      .slotDropped, .queryFailed, .stuckCommit:
+      world.lastSourceFault = world.now
+      source(fault)
+    case .kill, .terminate, .freeze, .standby, .clockJump: process(fault)
+    default: redis(fault)
+    }
+  }
+
+  private func source(_ fault: Fault) {
+    let postgres = world.postgres
+    switch fault {
+    case .postgresRestart:
+      postgres.fastShutdown()
+      startAgain()
+    case .postgresCrash:
+      postgres.crash()
+      startAgain()
+    case .postgresUnreachable:
+      postgres.unreachableUntil = world.now + duration(5)
+      for instance in world.instances {
+        instance.source.queryBroke(.unavailable, "connection timed out")
+        instance.source.replicationBroke(.unavailable, "connection timed out")
+      }
+    case .postgresFrozen:
+      postgres.frozenUntil = world.now + duration(40)
+      world.lastSourceFault = postgres.frozenUntil
+    case .walsenderKilled: postgres.walsender?.end(.unavailable, "terminating connection")
+    case .slotDropped: if postgres.availability == .up { postgres.dropSlot() }
+    case .queryFailed:
+      for instance in world.instances { instance.source.queryBroke(.unavailable, "connection lost") }
+    case .stuckCommit: world.workload.stuckFor = duration(40)
+    default: break
+    }
+  }
+
+  private func startAgain() {
+    let postgres = world.postgres
+    world.after(duration(6)) { [self] in
+      if postgres.availability == .shuttingDown { return startAgain() }
+      postgres.start()
+    }
+  }
+
+  private func redis(_ fault: Fault) {
+    let redis = world.redis
+    switch fault {
+    case .redisBreak:
+      for instance in world.instances {
+        instance.redis.connection?.breakDown(silently: random.chance(200))
+      }
+    case .redisTrouble:
+      redis.trouble(
+        random.pick(ModelRedis.Trouble.allCases), perMille: random.pick([200, 1_000, 1_000]), for: duration(4)
+      )
+    case .redisFrozen: redis.frozenUntil = world.now + duration(20)
+    case .redisRefused:
+      redis.refusingUntil = world.now + duration(5)
+      for instance in world.instances { instance.redis.connection?.breakDown(silently: false) }
+    case .redisRestart: if redis.isUp { redis.restart(after: duration(3)) }
+    case .redisRestore: if redis.isUp { redis.restore(after: duration(3)) }
+    case .redisEmpty: if redis.isUp { redis.restartEmpty(after: duration(3)) }
+    case .flushAll: if redis.isUp { redis.flushAll() }
+    case .evictWatermark: if redis.isUp, let key = world.oracle.watermarkKey { redis.evict(key) }
+    case .evictKey: if redis.isUp, let key = random.pick(redis.data.order + [nil]) { redis.evict(key) }
+    default: break
+    }
+  }
+
+  private func process(_ fault: Fault) {
+    let instance = random.pick(world.instances)
+    switch fault {
+    case .kill:
+      instance.kill()
+      startAgain(instance)
+    case .terminate:
+      instance.stop()
+      let run = instance.runs
+      world.after(90 * Time.second) { if instance.runs == run { instance.kill() } }
+      startAgain(instance)
+    case .freeze: instance.freeze(for: duration(30))
+    case .standby:
+      if world.instances.count > 1 { world.instances[1 - instance.index].freeze(for: duration(30)) }
+    case .clockJump: world.wallOffset = random.between(-3_600, 3_600) * 1_000_000
+    default: break
+    }
+  }
+
+  /// Starts the instance some time after its present run has ended.
+  private func startAgain(_ instance: Instance) {
+    let run = instance.runs
+    world.after(duration(5)) { [self] in
+      guard instance.runs == run else { return }
+      instance.isRunning ? startAgain(instance) : instance.start()
+    }
+  }
+
+  /// Mostly short, at most `seconds`.
+  private func duration(_ seconds: Int64) -> Int64 {
+    let longest = random.pick([seconds * Time.second / 20, seconds * Time.second / 4, seconds * Time.second])
+    return random.between(10 * Time.millisecond, longest)
+  }
+}

@@ -1,0 +1,349 @@
+import Invalidation
+
+/// One cdcd process: the real Engine in a shell that performs its effects against the model servers and
+/// objects to every effect that makes no sense.
+final class Instance {
+  unowned let world: World
+  let index: Int
+  private(set) var runs = 0
+  private(set) var process: Process?
+  private(set) lazy var source = SourceShell(instance: self)
+  private(set) lazy var redis = RedisShell(instance: self)
+
+  /// A running process; gone at once when killed.
+  final class Process {
+    var engine: Engine
+    var mailbox: [(event: Event, origin: AnyObject?)] = []
+    var isStopping: Int64?
+    var finished = false
+    init(engine: Engine) { self.engine = engine }
+  }
+
+  private(set) var frozenUntil: Int64 = 0
+  /// The last time this process could not run, or started.
+  private(set) var disturbed: Int64 = 0
+  private var turns = 0
+  private var isPoked = false
+  private var timerAt: Int64?
+  private var effectsAtInstant = 0
+  private var instant: Int64 = -1
+  private var idleTimers = 0
+  private var idleTimersSince: Int64 = 0
+  private var random: Randomness
+
+  init(world: World, index: Int) {
+    self.world = world
+    self.index = index
+    self.random = world.random.split()
+  }
+
+  var name: String { "cdcd\(index)" }
+  var isRunning: Bool { process != nil }
+  func status() -> EngineStatus? { process?.engine.status(now: world.moment) }
+
+  // MARK: Life
+
+  func start() {
+    guard process == nil else { return }
+    runs += 1
+    disturbed = world.now
+    let configuration = EngineConfiguration(
+      rules: Schema.rules, slot: Schema.slot, retain: .nanoseconds(world.options.retain),
+      command: world.options.command, runIdentifier: "run-\(index)-\(runs)",
+      flushRate: world.options.flushRate)
+    world.trace { "\(name): starts, run \(runs)" }
+    process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))
+    drain()
+    schedule()
+  }
+
+  func kill() {
+    guard process != nil else { return }
+    world.trace { "\(name): killed" }
+    end()
+  }
+
+  private func end() {
+    process = nil
+    timerAt = nil
+    source.close()
+    redis.close()
+    frozenUntil = 0
+    disturbed = world.now
+  }
+
+  /// SIGTERM; `Effect.finished` is expected.
+  func stop() {
+    guard let process, process.isStopping == nil else { return }
+    world.trace { "\(name): SIGTERM" }
+    process.isStopping = world.now
+    post(.stop, from: nil)
+  }
+
+  func freeze(for duration: Int64) {
+    guard process != nil else { return }
+    world.trace { "\(name): frozen for \(duration / Time.millisecond) ms" }
+    frozenUntil = max(frozenUntil, world.now + duration)
+    world.scheduler.at(frozenUntil) { [self] in
+      guard world.now >= frozenUntil else { return }
+      disturbed = world.now
+      poke()
+    }
+  }
+
+  // MARK: The event loop
+
+  /// Queues an event; dropped later if its connection is not the current one any more.
+  func post(_ event: Event, from origin: AnyObject?) {
+    process?.mailbox.append((event, origin))
+    poke()
+  }
+
+  /// Runs the loop soon: bytes or an event wait.
+  func poke() {
+    guard process != nil, !isPoked else { return }
+    isPoked = true
+    world.after(random.between(5_000, 150_000)) { [self] in
+      isPoked = false
+      guard frozenUntil <= world.now else { return }
+      turn(timer: false)
+    }
+  }
+
+  private func turn(timer: Bool) {
+    guard let process, !process.finished else { return }
+    handleMailbox(process)
+    readStream(process)
+    if let deadline = process.engine.deadline, deadline <= world.now {
+      process.engine.handle(.deadlineReached, now: world.moment)
+      let before = effectsAtInstant
+      drain()
+      watchBusyLoop(timer && effectsAtInstant == before)
+    }
+    guard self.process === process else { return }
+    if process.finished { return finish(process) }
+    turns += 1
+    if turns % world.options.turnsPerStatus == 0 {
+      world.oracle.observe(self, process.engine.status(now: world.moment))
+    }
+    schedule()
+  }
+
+  private func handleMailbox(_ process: Process) {
+    var index = 0
+    while index < process.mailbox.count {
+      let (event, origin) = process.mailbox[index]
+      index += 1
+      guard isCurrent(origin) else { continue }
+      if case .redisReply = event {} else { world.trace { "\(name) <- \(event)" } }
+      redis.noticed(event, origin)
+      if case .sourceFailed = event { source.failed() }
+      if case .queryFailed = event { source.connection?.queryFailureDelivered() }
+      if case .redisFailed = event { redis.failed() }
+      process.engine.handle(event, now: world.moment)
+      drain()
+    }
+    process.mailbox.removeAll(keepingCapacity: true)
+  }
+
+  private func isCurrent(_ origin: AnyObject?) -> Bool {
+    guard let origin else { return true }
+    return origin === source.connection || origin === redis.connection
+  }
+
+  private func readStream(_ process: Process) {
+    guard let connection = source.connection else { return }
+    var count = 0
+    while process.engine.wantsInput, count < 2_000, let message = connection.read() {
+      count += 1
+      world.trace { "\(name) <- \(describe(message))" }
+      process.engine.receive(message.span, now: world.moment)
+      drain()
+      guard source.connection === connection else { return }
+    }
+    if count > 0 {
+      process.engine.handle(.inputDrained, now: world.moment)
+      drain()
+    }
+    guard source.connection === connection else { return }
+    if let failure = connection.takeFailure(ignoringInput: !process.engine.wantsInput) {
+      source.failed()
+      world.trace { "\(name) <- sourceFailed(\(failure))" }
+      process.engine.handle(.sourceFailed(failure), now: world.moment)
+      drain()
+    } else if connection.hasInput, process.engine.wantsInput {
+      poke()
+    }
+  }
+
+  private func describe(_ message: [UInt8]) -> String {
+    let lsn = message[1..<9].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard message[0] == UInt8(ascii: "w") else { return "keepalive \(LSN(lsn)) reply \(message[17])" }
+    return "'\(Character(UnicodeScalar(message[25])))' \(LSN(lsn))"
+  }
+
+  private func schedule() {
+    guard let deadline = process?.engine.deadline else { return timerAt = nil }
+    let due = max(deadline, world.now + 1_000)
+    if let timerAt, timerAt <= due, timerAt > world.now { return }
+    timerAt = due
+    let lateness = random.chance(900) ? 0 : random.between(0, 2 * Time.millisecond)
+    world.scheduler.at(due + lateness) { [self] in
+      guard timerAt == due else { return }
+      timerAt = nil
+      guard process != nil else { return }
+      guard frozenUntil <= world.now else {
+        timerAt = frozenUntil + 1
+        return world.scheduler.at(frozenUntil + 1) { [self] in
+          timerAt = nil
+          turn(timer: true)
+        }
+      }
+      turn(timer: true)
+    }
+  }
+
+  /// A deadline that fires again and again without any effect would be a core at 100 %.
+  private func watchBusyLoop(_ isIdle: Bool) {
+    if world.now - idleTimersSince > 10 * Time.millisecond {
+      idleTimersSince = world.now
+      idleTimers = 0
+    }
+    if isIdle { idleTimers += 1 }
+    if idleTimers > 200 {
+      world.fail("effect", "\(name): busy loop: 200 deadlines in 10 ms had no effect")
+    }
+  }
+
+  // MARK: Effects
+
+  private func drain() {
+    guard let process else { return }
+    if world.now != instant {
+      instant = world.now
+      effectsAtInstant = 0
+    }
+    while self.process === process, let effect = process.engine.nextEffect() {
+      effectsAtInstant += 1
+      if effectsAtInstant > 10_000 {
+        return world.fail("effect", "\(name): 10,000 effects at one instant")
+      }
+      perform(effect, process)
+      if process.finished || world.violation != nil { return }
+    }
+  }
+
+  private func perform(_ effect: Effect, _ process: Process) {
+    trace(effect)
+    switch effect {
+    case .connectSource: source.connect()
+    case .startReplication(let lsn): source.open { $0.start(at: lsn) }
+    case .closeSource: source.close()
+    case .sendFeedback(let feedback): source.open { $0.send(feedback) }
+    case .querySnapshot: source.open { $0.query { .snapshot($0.snapshot()) } }
+    case .queryCurrentTransaction: source.open { $0.query { .currentTransaction($0.currentTransaction()) } }
+    case .reconnectQuery: source.open { $0.reconnectQuery() }
+    case .connectRedis(let target): redis.connect(target)
+    case .sendRedis(let target, let bytes): redis.send(target, bytes)
+    case .closeRedis: redis.close()
+    case .report(let notice): world.oracle.notice(notice)
+    case .halt(let reason): world.fail("effect", "\(name): halt(\(reason)) although the policy is flush")
+    case .finished:
+      if process.isStopping == nil { world.fail("effect", "\(name): finished without being stopped") }
+      process.finished = true
+    }
+  }
+
+  private func trace(_ effect: Effect) {
+    if case .sendRedis(_, let bytes) = effect {
+      world.trace { "\(name) -> redis \(bytes.count) bytes" }
+    } else {
+      world.trace { "\(name) -> \(effect)" }
+    }
+  }
+
+  private func finish(_ process: Process) {
+    world.trace { "\(name): exits 0" }
+    end()
+    world.oracle.exited(self)
+  }
+}
+
+/// The shell's PostgreSQL side: at most one pair of connections.
+final class SourceShell {
+  unowned let instance: Instance
+  private(set) var connection: SourceConnection?
+
+  init(instance: Instance) { self.instance = instance }
+
+  func connect() {
+    guard connection == nil else {
+      return instance.world.fail("effect", "connectSource while connected")
+    }
+    let connection = SourceConnection(world: instance.world, instance: instance)
+    self.connection = connection
+    connection.connect()
+  }
+
+  func open(_ body: (SourceConnection) -> Void) {
+    guard let connection else { return instance.world.fail("effect", "source effect on closed connections") }
+    body(connection)
+  }
+
+  func close() {
+    connection?.close()
+    connection = nil
+  }
+
+  /// The shell has closed both connections because one of them failed.
+  func failed() { connection = nil }
+
+  func queryBroke(_ kind: SourceFailure.Kind, _ message: String) { connection?.queryBroke(kind, message) }
+  func serverGone() { connection?.serverGone() }
+  func replicationBroke(_ kind: SourceFailure.Kind, _ message: String) {
+    connection?.replicationBroke(kind, message)
+  }
+}
+
+/// The shell's Redis side: at most one connection, to target 0.
+final class RedisShell {
+  unowned let instance: Instance
+  private(set) var connection: RedisConnection?
+  /// The Redis history whose watermark the Engine has read last.
+  private(set) var judgedLineage = -1
+
+  init(instance: Instance) { self.instance = instance }
+
+  func connect(_ target: Int) {
+    guard target == 0, connection == nil else {
+      return instance.world.fail("effect", "connectRedis(\(target)) while connected")
+    }
+    let connection = RedisConnection(world: instance.world, instance: instance)
+    self.connection = connection
+    connection.connect()
+  }
+
+  func send(_ target: Int, _ bytes: [UInt8]) {
+    guard target == 0, let connection, connection.isOpenForClient else {
+      return instance.world.fail("effect", "sendRedis on a closed connection")
+    }
+    connection.send(bytes)
+  }
+
+  func close() {
+    connection?.clientCloses()
+    connection = nil
+    judgedLineage = -1
+  }
+
+  func failed() {
+    connection = nil
+    judgedLineage = -1
+  }
+
+  func noticed(_ event: Event, _ origin: AnyObject?) {
+    guard case .redisReply = event, let connection, connection === origin else { return }
+    if let lineage = connection.takeJudgedLineage() { judgedLineage = lineage }
+  }
+
+}

@@ -1,0 +1,84 @@
+/// The oracle's own idea of which keys a change stands for: written by hand for the world's tables, sharing
+/// nothing with the rules the Engine runs.
+enum KeyMapping {
+  /// Keys that must go, and keys that may go besides.
+  struct Keys {
+    var required: [String] = []
+    var allowed: [String] = []
+  }
+
+  static func keys(of change: Change) -> Keys {
+    var keys = Keys()
+    switch change.table {
+    case .users: users(change, &keys)
+    case .orders:
+      for row in [change.old, change.new] {
+        if let row { keys.required += orderKeys(row) }
+      }
+    case .audit, .sessions: break
+    }
+    return keys
+  }
+
+  /// Keys of the rows that a TRUNCATE took away; the rule `names` does not listen to it.
+  static func truncatedKeys(_ table: Table, _ row: Row) -> [String] {
+    switch table {
+    case .users: userKeys(row) + (row.texts[3] == "t" ? ["vip:\(row.id)"] : [])
+    case .orders: orderKeys(row)
+    case .audit, .sessions: []
+    }
+  }
+
+  /// Whether some rule can produce the key.
+  static func isDerivable(_ key: String) -> Bool {
+    ["user:", "mail:", "vip:", "name:", "order[v1]:"].contains { key.hasPrefix($0) }
+      || (key.hasPrefix("cart:{") && key.hasSuffix("}"))
+  }
+
+  private static func users(_ change: Change, _ keys: inout Keys) {
+    for row in [change.old, change.new] {
+      if let row { keys.required += userKeys(row) }
+    }
+    let vip = [change.old, change.new].contains { $0?.texts[3] == "t" }
+    let renamed = change.old?.texts[2] != change.new?.texts[2]
+    for row in [change.old, change.new] {
+      guard let row else { continue }
+      if row.texts[3] == "t" {
+        keys.required.append("vip:\(row.id)")
+      } else if vip {
+        keys.allowed.append("vip:\(row.id)")
+      }
+      if renamed { keys.required.append("name:\(row.id)") }
+    }
+  }
+
+  private static func userKeys(_ row: Row) -> [String] {
+    var keys = ["user:\(row.id)"]
+    if let email = row.texts[1] { keys.append("mail:" + email.lowercased()) }
+    return keys
+  }
+
+  private static func orderKeys(_ row: Row) -> [String] {
+    ["order[v1]:\(row.id)", "cart:{\(row.id)}"]
+  }
+
+  /// The lease key of contract 2.
+  static func lease(_ key: String) -> String {
+    if let open = key.firstIndex(of: "{"),
+      let close = key[open...].firstIndex(of: "}"), key.index(after: open) < close
+    {
+      return "cdcd:l:" + key
+    }
+    return "cdcd:l:{" + key + "}"
+  }
+
+  /// The key a lease key belongs to; nil for any other key.
+  static func leased(_ lease: String) -> String? {
+    guard lease.hasPrefix("cdcd:l:") else { return nil }
+    let rest = String(lease.dropFirst(7))
+    if rest.hasPrefix("{"), rest.hasSuffix("}"), self.lease(String(rest.dropFirst().dropLast())) == lease {
+      return String(rest.dropFirst().dropLast())
+    }
+    return rest
+  }
+}

@@ -1,0 +1,249 @@
+import Invalidation
+
+/// A committed transaction as the world and the oracle know it.
+final class Commit {
+  let index: Int
+  let xid: UInt64
+  let firstLSN: UInt64
+  let commitLSN: UInt64
+  let endLSN: UInt64
+  let time: Int64
+  let changes: [Change]
+  /// When snapshots began to see it, in the oracle's ticks; nil while only the WAL knows it.
+  var visibleTick: UInt64?
+  var visibleTime: Int64?
+  // What follows belongs to the oracle.
+  var required: [String] = []
+  var truncated: [String] = []
+  /// `required` below this index is known to be covered on the current Redis lineage.
+  var coveredPrefix = 0
+  var settledTime: Int64?
+  var settledBeforeBreak: Int64?
+  var settledByFlush = false
+
+  init(
+    index: Int, xid: UInt64, firstLSN: UInt64, commitLSN: UInt64, endLSN: UInt64, time: Int64,
+    changes: [Change]
+  ) {
+    self.index = index
+    self.xid = xid
+    self.firstLSN = firstLSN
+    self.commitLSN = commitLSN
+    self.endLSN = endLSN
+    self.time = time
+    self.changes = changes
+  }
+}
+
+/// PostgreSQL as its clients see it: WAL, transactions, snapshots, one slot, and coming and going.
+final class ModelPostgres {
+  enum Availability { case up, shuttingDown, down }
+
+  struct Slot {
+    var confirmed: UInt64
+  }
+
+  unowned let world: World
+  var availability = Availability.up
+  var frozenUntil: Int64 = 0
+  var unreachableUntil: Int64 = 0
+  let systemIdentifier = "7301"
+  var timeline: UInt32 = 1
+  var crashMarker = 1
+  var asynchronousCommit = false
+  /// Server processes started before the last stop do nothing more.
+  private(set) var incarnation = 0
+
+  private(set) var walEnd: UInt64
+  /// The WAL's end over time, for the retention horizon.
+  private(set) var walHistory: [(time: Int64, end: UInt64)] = []
+  private(set) var commits: [Commit] = []
+  private var nextXid: UInt64
+  private var latestCompleted: UInt64
+  /// Transactions that snapshots list as in progress, oldest first: running, or ended but still in the
+  /// proc array.
+  private(set) var inProgress: [UInt64] = []
+  /// Those of them whose commit or abort record is not in the WAL.
+  private(set) var running: [UInt64] = []
+
+  var slot: Slot?
+  var walsender: Walsender?
+
+  init(world: World, walStart: UInt64, nextXid: UInt64) {
+    self.world = world
+    self.walEnd = walStart
+    self.nextXid = nextXid
+    self.latestCompleted = nextXid - 1
+  }
+
+  var isServing: Bool { availability == .up }
+
+  // MARK: WAL and transactions
+
+  /// Writes `bytes` of WAL; returns where the record begins.
+  @discardableResult
+  func writeWAL(_ bytes: Int64) -> UInt64 {
+    let start = walEnd
+    walEnd += UInt64(bytes)
+    walHistory.append((world.now, walEnd))
+    return start
+  }
+
+  /// The WAL's end as it was at `time`.
+  func walEnd(at time: Int64) -> UInt64 {
+    var low = 0
+    var high = walHistory.count
+    while low < high {
+      let middle = (low + high) / 2
+      if walHistory[middle].time <= time { low = middle + 1 } else { high = middle }
+    }
+    return low == 0 ? 0 : walHistory[low - 1].end
+  }
+
+  func assignXid() -> UInt64 {
+    let xid = nextXid
+    burnXid()
+    inProgress.append(xid)
+    running.append(xid)
+    return xid
+  }
+
+  /// A subtransaction's xid: never printed by `pg_current_snapshot()`, never streamed.
+  func burnXid() {
+    repeat { nextXid += 1 } while UInt32(truncatingIfNeeded: nextXid) < 3
+  }
+
+  /// The commit record enters the WAL; snapshots do not see it before `leaveProcArray`.
+  func writeCommit(xid: UInt64, firstLSN: UInt64, changes: [Change]) -> Commit {
+    let commitLSN = writeWAL(48)
+    let commit = Commit(
+      index: commits.count, xid: xid, firstLSN: firstLSN, commitLSN: commitLSN, endLSN: walEnd,
+      time: world.now, changes: changes)
+    commits.append(commit)
+    running.removeAll { $0 == xid }
+    world.oracle.committed(commit)
+    walsender?.wake()
+    return commit
+  }
+
+  func writeAbort(xid: UInt64) {
+    writeWAL(32)
+    running.removeAll { $0 == xid }
+    walsender?.wake()
+  }
+
+  /// The transaction, committed or aborted, leaves the proc array: from here on snapshots see its end.
+  func leaveProcArray(xid: UInt64) {
+    guard inProgress.contains(xid) else { return }
+    inProgress.removeAll { $0 == xid }
+    latestCompleted = max(latestCompleted, xid)
+    guard let commit = commits.last(where: { $0.xid == xid }) else { return }
+    commit.visibleTick = world.nextTick()
+    commit.visibleTime = world.now
+    world.trace { "postgres: xid \(xid) visible" }
+    world.oracle.becameVisible(commit)
+  }
+
+  func snapshot() -> TransactionSnapshot {
+    if world.options.mutation == .snapshotLies {
+      let xmax = max(latestCompleted, commits.last?.xid ?? 0) + 1
+      return TransactionSnapshot(xmin: xmax, xmax: xmax, inProgress: running.filter { $0 < xmax })
+    }
+    let xmax = latestCompleted + 1
+    let listed = inProgress.filter { $0 < xmax }
+    return TransactionSnapshot(xmin: listed.min() ?? xmax, xmax: xmax, inProgress: listed)
+  }
+
+  /// `SELECT pg_current_xact_id()` in autocommit: assigns, answers, and is over.
+  func currentTransaction() -> UInt64 {
+    let xid = nextXid
+    burnXid()
+    latestCompleted = max(latestCompleted, xid)
+    return xid
+  }
+
+  var facts: SourceFacts {
+    SourceFacts(
+      systemIdentifier: systemIdentifier, timeline: timeline, crashMarker: "crash-\(crashMarker)",
+      flushLSN: LSN(walEnd), confirmedFlush: LSN(slot?.confirmed ?? 0), slotCreated: false,
+      asynchronousCommit: asynchronousCommit)
+  }
+
+  /// The xid from which on every running transaction is younger; a new slot waits until all older ended.
+  var oldestRunning: UInt64 { running.min() ?? nextXid }
+  var upcomingXid: UInt64 { nextXid }
+
+  func createSlot() {
+    // A running-xacts record marks the consistent point.
+    writeWAL(64)
+    slot = Slot(confirmed: walEnd)
+    world.trace { "postgres: slot created at \(LSN(self.walEnd))" }
+  }
+
+  /// `pg_drop_replication_slot` by hand, its user terminated first.
+  func dropSlot() {
+    walsender?.end(.unavailable, "terminating connection due to administrator command")
+    slot = nil
+    world.trace { "postgres: slot dropped" }
+  }
+
+  // MARK: Coming and going
+
+  /// `pg_ctl stop -m fast`: backends go at once, the walsender stays until its client has confirmed all.
+  func fastShutdown() {
+    guard availability == .up else { return }
+    world.trace { "postgres: fast shutdown begins" }
+    availability = .shuttingDown
+    abandonTransactions()
+    for instance in world.instances { instance.source.queryBroke(.shuttingDown, "terminating connection") }
+    shutdownStarted = world.now
+    if let walsender { walsender.wake() } else { stopped() }
+  }
+
+  private(set) var shutdownStarted: Int64 = 0
+
+  /// Called when no walsender is left during a fast shutdown.
+  func walsenderGone() {
+    walsender = nil
+    if availability == .shuttingDown { stopped() }
+  }
+
+  private func stopped() {
+    writeWAL(120)
+    world.oracle.serverStopped(after: world.now - shutdownStarted)
+    world.trace { "postgres: stopped" }
+    goDown()
+  }
+
+  /// An immediate stop or a crash: everything flushed survives, everything running is aborted.
+  func crash() {
+    guard availability != .down else { return }
+    world.trace { "postgres: crash" }
+    crashMarker += 1
+    abandonTransactions()
+    goDown()
+    walsender?.end(.unavailable, "server closed the connection unexpectedly")
+    walsender = nil
+  }
+
+  private func goDown() {
+    availability = .down
+    incarnation += 1
+    for instance in world.instances { instance.source.serverGone() }
+  }
+
+  func start() {
+    guard availability == .down else { return }
+    writeWAL(200)
+    availability = .up
+    world.trace { "postgres: up, WAL ends at \(LSN(self.walEnd))" }
+  }
+
+  /// Running transactions abort; those that wait for a standby with their commit record written end at once.
+  private func abandonTransactions() {
+    for xid in running { world.workload.forget(xid) }
+    running = []
+    for xid in inProgress { leaveProcArray(xid: xid) }
+    world.workload.releaseAllLocks()
+  }
+}

@@ -1,0 +1,144 @@
+/// Redis as its clients see it: one server that can freeze, refuse, restart and forget.
+final class ModelRedis {
+  /// Error replies for a while.
+  enum Trouble: String, CaseIterable {
+    case readonly, loading, oom, masterdown, tryagain, clusterdown, busy, noauth
+  }
+
+  unowned let world: World
+  var data = RedisData()
+  /// Counts the histories: it moves whenever the data becomes another than what clients saw.
+  private(set) var lineage = 0
+  private(set) var incarnation = 0
+  private(set) var isUp = true
+  var frozenUntil: Int64 = 0
+  var refusingUntil: Int64 = 0
+  private(set) var trouble: Trouble?
+  private(set) var troublePerMille = 0
+  private(set) var runIdentifier = ""
+  private(set) var replicationIdentifier = ""
+  /// Older states of the whole data, newest last.
+  private var snapshots: [(time: Int64, data: RedisData)] = []
+  private var random: Randomness
+
+  init(world: World) {
+    self.world = world
+    self.random = world.random.split()
+    renewIdentifiers()
+    for key in Schema.bystanders { data.set(key, .text(Array("mine".utf8))) }
+  }
+
+  var isServing: Bool { isUp && frozenUntil <= world.now && trouble == nil }
+
+  func roll(_ perMille: Int) -> Bool { random.chance(perMille) }
+  func rollTrouble() -> Trouble? { random.chance(troublePerMille) ? trouble : nil }
+
+  private func renewIdentifiers() {
+    runIdentifier = ModelRedis.hexadecimal(&random)
+    replicationIdentifier = ModelRedis.hexadecimal(&random)
+  }
+
+  private static func hexadecimal(_ random: inout Randomness) -> String {
+    String(random.next(), radix: 16) + String(random.next(), radix: 16)
+  }
+
+  // MARK: Faults
+
+  func trouble(_ trouble: Trouble, perMille: Int, for duration: Int64) {
+    world.trace { "redis: answers \(trouble) to \(perMille) of 1000 for \(duration / Time.millisecond) ms" }
+    self.trouble = trouble
+    troublePerMille = perMille
+    world.after(duration) { [self] in
+      if self.trouble == trouble { self.trouble = nil }
+    }
+  }
+
+  func remember() {
+    snapshots.append((world.now, data))
+    if snapshots.count > 6 { snapshots.remove(at: random.below(5)) }
+  }
+
+  /// Stops and starts with the data as it is.
+  func restart(after delay: Int64) {
+    world.trace { "redis: restarts with its data" }
+    stop()
+    world.after(delay) { [self] in
+      if random.chance(700) { replicationIdentifier = ModelRedis.hexadecimal(&random) }
+      isUp = true
+    }
+  }
+
+  /// Comes back with an older state: a failover to a lagging replica, or an old RDB file.
+  func restore(after delay: Int64) {
+    guard !snapshots.isEmpty else { return }
+    let chosen = snapshots[random.below(snapshots.count)]
+    world.trace {
+      "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago"
+    }
+    stop()
+    snapshots.removeAll { $0.time > chosen.time }
+    let watermark = world.oracle.watermarkKey.flatMap { key in data[key].map { (key, $0) } }
+    data = chosen.data
+    if world.options.mutation == .watermarkElsewhere, let (key, value) = watermark { data.set(key, value) }
+    lineage += 1
+    world.oracle.lineageBroke()
+    world.after(delay) { [self] in
+      renewIdentifiers()
+      isUp = true
+    }
+  }
+
+  func restartEmpty(after delay: Int64) {
+    world.trace { "redis: restarts empty" }
+    stop()
+    snapshots = []
+    data.removeAll(at: world.nextTick())
+    lineage += 1
+    world.oracle.lineageBroke()
+    world.after(delay) { [self] in
+      renewIdentifiers()
+      isUp = true
+    }
+  }
+
+  func flushAll() {
+    world.trace { "redis: FLUSHALL" }
+    data.removeAll(at: world.nextTick())
+  }
+
+  func evict(_ key: String) {
+    guard data.remove(key) else { return }
+    world.trace { "redis: evicts \(key)" }
+  }
+
+  private func stop() {
+    isUp = false
+    incarnation += 1
+    renewRun()
+    for instance in world.instances { instance.redis.connection?.serverGone() }
+  }
+
+  private func renewRun() { runIdentifier = ModelRedis.hexadecimal(&random) }
+
+  // MARK: Readers: atomic scripts of contract 2
+
+  enum Get { case hit(UInt64), lease, wait }
+
+  func get(_ key: String, token: UInt64, lease: Int64) -> Get? {
+    guard isServing else { return nil }
+    if let snapshot = data.cached(key) { return .hit(snapshot) }
+    if data.lease(key, now: world.now) != nil { return .wait }
+    data.set(
+      KeyMapping.lease(key),
+      .lease(token: token, granted: world.nextTick(), expires: world.now + lease))
+    return .lease
+  }
+
+  func fill(_ key: String, token: UInt64, snapshot: UInt64) -> Bool {
+    guard isServing, let lease = data.lease(key, now: world.now), lease.token == token else { return false }
+    data.set(key, .cached(snapshot: snapshot))
+    data.remove(KeyMapping.lease(key))
+    world.oracle.filled(key, snapshot)
+    return true
+  }
+}

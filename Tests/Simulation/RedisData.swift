@@ -1,0 +1,117 @@
+/// Everything one Redis holds, and what the oracle knows about how it came to be: both are lost together.
+struct RedisData {
+  enum Stored: Equatable {
+    case text([UInt8])
+    /// A value computed from the database snapshot taken at this tick.
+    case cached(snapshot: UInt64)
+    case lease(token: UInt64, granted: UInt64, expires: Int64)
+  }
+
+  private(set) var entries: [String: Stored] = [:]
+  /// Keys by age, for SCAN: a position never changes, a deleted key leaves a hole.
+  private(set) var order: [String?] = []
+  private var positions: [String: Int] = [:]
+
+  // The oracle's notes.
+  /// When each key's delete last ran, in ticks.
+  var deletedAt: [String: UInt64] = [:]
+  /// When everything went at once.
+  var emptiedAt: UInt64 = 0
+  /// Whole SCAN passes: the pattern, and when the pass began.
+  var passes: [(pattern: [UInt8], begun: UInt64)] = []
+
+  subscript(key: String) -> Stored? { entries[key] }
+
+  mutating func set(_ key: String, _ value: Stored) {
+    if entries.updateValue(value, forKey: key) == nil {
+      positions[key] = order.count
+      order.append(key)
+    }
+  }
+
+  /// Whether the key was there.
+  @discardableResult
+  mutating func remove(_ key: String) -> Bool {
+    guard entries.removeValue(forKey: key) != nil else { return false }
+    if let position = positions.removeValue(forKey: key) { order[position] = nil }
+    return true
+  }
+
+  mutating func removeAll(at tick: UInt64) {
+    entries = [:]
+    positions = [:]
+    order = Array(repeating: nil, count: order.count)
+    emptiedAt = tick
+  }
+
+  /// The lease of `key` that is alive at `now`.
+  func lease(_ key: String, now: Int64) -> (token: UInt64, granted: UInt64)? {
+    guard case .lease(let token, let granted, let expires)? = entries[KeyMapping.lease(key)], expires > now
+    else { return nil }
+    return (token, granted)
+  }
+
+  func cached(_ key: String) -> UInt64? {
+    if case .cached(let snapshot)? = entries[key] { snapshot } else { nil }
+  }
+}
+
+/// Redis's glob patterns.
+///
+/// Source: `stringmatchlen` in Redis's util.c.
+enum Glob {
+  static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
+    matches(pattern[...], text[...])
+  }
+
+  private static func matches(_ pattern: ArraySlice<UInt8>, _ text: ArraySlice<UInt8>) -> Bool {
+    var pattern = pattern
+    var text = text
+    while let head = pattern.first {
+      switch head {
+      case UInt8(ascii: "*"):
+        pattern = pattern.dropFirst()
+        if pattern.isEmpty { return true }
+        return (text.startIndex...text.endIndex).contains { matches(pattern, text[$0...]) }
+      case UInt8(ascii: "?"):
+        guard !text.isEmpty else { return false }
+        pattern = pattern.dropFirst()
+      case UInt8(ascii: "["):
+        guard let byte = text.first else { return false }
+        guard classMatches(&pattern, byte) else { return false }
+      case UInt8(ascii: "\\") where pattern.count >= 2:
+        pattern = pattern.dropFirst()
+        guard text.first == pattern.first else { return false }
+        pattern = pattern.dropFirst()
+      default:
+        guard text.first == head else { return false }
+        pattern = pattern.dropFirst()
+      }
+      text = text.dropFirst()
+    }
+    return text.isEmpty
+  }
+
+  private static func classMatches(_ pattern: inout ArraySlice<UInt8>, _ byte: UInt8) -> Bool {
+    pattern = pattern.dropFirst()
+    let isNegated = pattern.first == UInt8(ascii: "^")
+    if isNegated { pattern = pattern.dropFirst() }
+    var found = false
+    while let head = pattern.first, head != UInt8(ascii: "]") {
+      if head == UInt8(ascii: "\\"), pattern.count >= 2 {
+        pattern = pattern.dropFirst()
+        if pattern.first == byte { found = true }
+        pattern = pattern.dropFirst()
+      } else if pattern.count >= 3, pattern[pattern.startIndex + 1] == UInt8(ascii: "-") {
+        let (low, high) = (head, pattern[pattern.startIndex + 2])
+        if (min(low, high)...max(low, high)).contains(byte) { found = true }
+        pattern = pattern.dropFirst(3)
+      } else {
+        if head == byte { found = true }
+        pattern = pattern.dropFirst()
+      }
+    }
+    pattern = pattern.dropFirst()
+    return found != isNegated
+  }
+}

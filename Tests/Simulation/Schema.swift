@@ -1,0 +1,85 @@
+import Invalidation
+
+/// The world's tables and the rules the Engine is given for them.
+enum Table: Int, CaseIterable {
+  /// Ruled, REPLICA IDENTITY FULL: id, email, name, vip.
+  case users
+  /// Ruled, REPLICA IDENTITY DEFAULT, mixed-case name: id, total, note (toasted).
+  case orders
+  /// Published, without a rule.
+  case audit
+  /// Not in the publication.
+  case sessions
+
+  var name: String { ["users", "Orders", "audit", "sessions"][rawValue] }
+  var oid: UInt32 { 16_384 + UInt32(rawValue) * 7 }
+  var isPublished: Bool { self != .sessions }
+  var identityIsFull: Bool { self == .users }
+  var columns: [(name: String, type: UInt32)] {
+    switch self {
+    case .users: [("id", 20), ("email", 25), ("name", 25), ("vip", 16)]
+    case .orders: [("id", 20), ("total", 1_700), ("note", 25)]
+    case .audit: [("id", 20), ("what", 25)]
+    case .sessions: [("id", 20)]
+    }
+  }
+}
+
+/// A row's text by column; nil is NULL.
+struct Row: Equatable {
+  var id: Int
+  var texts: [String?]
+}
+
+/// One row change of a transaction.
+struct Change {
+  enum Kind { case insert, update, delete, truncate }
+  var kind: Kind
+  var table: Table
+  var old: Row?
+  var new: Row?
+  /// TRUNCATE only: every table of the statement, and the rows that went.
+  var tables: [Table] = []
+  var truncated: [(Table, Row)] = []
+  /// The new row's toasted column was not touched and travels as `u`.
+  var toastUnchanged = false
+}
+
+/// What `rules.yaml` would say.
+enum Schema {
+  static let slot = "cdcd"
+
+  static var rules: [Rule] {
+    let users = TableName(schema: "public", name: "users")
+    return [
+      Rule(
+        name: "users", table: users,
+        templates: [
+          template("user:{id}", .literal(bytes("user:")), .column("id", [])),
+          template("mail:{email|lower}", .literal(bytes("mail:")), .column("email", [.lower])),
+        ]),
+      Rule(
+        name: "vips", table: users, conditions: [Rule.Condition(column: "vip", values: ["t"])],
+        templates: [template("vip:{id}", .literal(bytes("vip:")), .column("id", []))]),
+      Rule(
+        name: "names", table: users, operations: [.insert, .update, .delete], whenChanged: ["name"],
+        templates: [template("name:{id}", .literal(bytes("name:")), .column("id", []))]),
+      Rule(
+        name: "orders", table: TableName(schema: "public", name: "Orders"),
+        templates: [
+          template("order[v1]:{id}", .literal(bytes("order[v1]:")), .column("id", [])),
+          template(
+            "cart:{{{id}}}", .literal(bytes("cart:{")), .column("id", []), .literal(bytes("}"))),
+        ]),
+    ]
+  }
+
+  /// Keys of other applications that a careless flush pattern would take along.
+  static let bystanders = ["orderv:1", "order1:2", "usersx", "xuser:1", "cart:5", "names:1"]
+
+  private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+  private static func template(_ text: String, _ segments: KeyTemplate.Segment...) -> KeyTemplate {
+    KeyTemplate(text: text, segments: segments)
+  }
+}

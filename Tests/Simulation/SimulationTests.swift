@@ -1,0 +1,22 @@
+import Testing
+
+/// The real Engine in thousands of seeded worlds.
+@Suite(.serialized) struct SimulationTests {
+  @Test func seededWorlds() {
+    if let seed = Seeds.single {
+      let world = World(seed: seed, options: Seeds.options(seed), printing: true)
+      let violation = world.run()
+      print(world.describe())
+      #expect(violation == nil, "\(violation?.description ?? "")")
+      return
+    }
+    var failures = 0
+    for seed in Seeds.first..<Seeds.first + Seeds.count {
+      let options = Seeds.options(seed)
+      guard let violation = World(seed: seed, options: options).run() else { continue }
+      failures += 1
+      Issue.record("\(Seeds.report(seed, options, violation))")
+      if failures == Seeds.limit { return }
+    }
+  }
+}

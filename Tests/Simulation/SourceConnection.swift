@@ -1,0 +1,298 @@
+import Invalidation
+
+/// One pair of PostgreSQL connections of one instance, from `connectSource` until either side ends it.
+final class SourceConnection {
+  enum State { case connecting, open, starting, streaming, closed }
+
+  unowned let world: World
+  unowned let instance: Instance
+  private(set) var state = State.connecting
+  private(set) var queryIsOpen = false
+  private(set) var queryIsOutstanding = false
+  /// Likewise for the query connection alone.
+  private var queryIsDoomed = false
+  private var queryGeneration = 0
+  private var walsender: Walsender?
+  /// Messages on their way, and messages the shell has not read yet.
+  private var inTransit: [[UInt8]] = []
+  private var isArriving = false
+  private var inbox: [[UInt8]] = []
+  private var inboxHead = 0
+  private(set) var unreadBytes = 0
+  /// The furthest position in anything that arrived.
+  private(set) var arrived: UInt64 = 0
+  private(set) var startedAt: UInt64 = 0
+  private var failure: SourceFailure?
+  /// It has failed, and the event that says so waits in the shell's queue: effects go nowhere.
+  private var isDoomed = false
+  var lastFeedback: Feedback?
+  var streamingSince: Int64 = 0
+
+  private var random: Randomness
+
+  init(world: World, instance: Instance) {
+    self.world = world
+    self.instance = instance
+    self.random = world.random.split()
+  }
+
+  private var postgres: ModelPostgres { world.postgres }
+
+  // MARK: Effects
+
+  func connect() {
+    whenAnswering(latency()) { [self] in
+      guard state == .connecting else { return }
+      guard postgres.unreachableUntil <= world.now, postgres.availability != .down else {
+        return fail(.unavailable, "connection refused")
+      }
+      guard postgres.availability == .up else {
+        return fail(.shuttingDown, "the database system is shutting down")
+      }
+      if postgres.slot != nil { opened(created: false) } else { createSlot(after: postgres.upcomingXid) }
+    }
+  }
+
+  /// CREATE_REPLICATION_SLOT waits for every transaction that runs, until its commit record is written.
+  private func createSlot(after xid: UInt64) {
+    guard state == .connecting else { return }
+    guard postgres.availability == .up else { return fail(.unavailable, "terminating connection") }
+    if postgres.slot != nil { return opened(created: false) }
+    guard postgres.oldestRunning >= xid else {
+      return whenAnswering(5 * Time.millisecond) { [self] in createSlot(after: xid) }
+    }
+    postgres.createSlot()
+    opened(created: true)
+  }
+
+  private func opened(created: Bool) {
+    state = .open
+    queryIsOpen = true
+    var facts = postgres.facts
+    facts.slotCreated = created
+    world.oracle.sourceConnected(self)
+    instance.post(.sourceConnected(facts), from: self)
+  }
+
+  func start(at lsn: LSN) {
+    if isDoomed { return }
+    guard state == .open else {
+      return world.fail("effect", "startReplication while the source is \(state)")
+    }
+    state = .starting
+    startedAt = lsn.rawValue
+    whenAnswering(latency()) { [self] in
+      guard state == .starting else { return }
+      guard postgres.availability == .up, postgres.unreachableUntil <= world.now else {
+        return fail(.unavailable, "server closed the connection")
+      }
+      guard postgres.slot != nil else { return fail(.slotLost, "replication slot does not exist") }
+      guard postgres.walsender == nil else { return fail(.slotInUse, "replication slot is active") }
+      let walsender = Walsender(world: world, client: self, start: lsn.rawValue, random: random.split())
+      postgres.walsender = walsender
+      self.walsender = walsender
+      state = .streaming
+      streamingSince = world.now
+      arrived = max(lsn.rawValue, postgres.slot?.confirmed ?? 0)
+      instance.post(.replicationStarted, from: self)
+      walsender.wake()
+      watchTimeout(walsender)
+    }
+  }
+
+  private func watchTimeout(_ walsender: Walsender) {
+    world.after(Time.second) { [weak self] in
+      guard let self, self.state == .streaming || self.state == .closed, postgres.walsender === walsender
+      else { return }
+      walsender.checkTimeout()
+      watchTimeout(walsender)
+    }
+  }
+
+  func send(_ feedback: Feedback) {
+    if isDoomed { return }
+    guard state == .streaming else {
+      return world.fail("effect", "sendFeedback while the source is \(state)")
+    }
+    var feedback = feedback
+    if world.options.mutation == .confirmEarly {
+      feedback.confirmed = max(feedback.confirmed, feedback.received)
+    }
+    world.oracle.feedback(feedback, on: self)
+    lastFeedback = feedback
+    guard failure == nil, let walsender else { return }
+    world.after(random.between(20_000, 300_000)) { walsender.receive(feedback) }
+  }
+
+  func query(_ answer: @escaping (ModelPostgres) -> Event) {
+    if isDoomed || queryIsDoomed { return }
+    guard state != .closed, state != .connecting, queryIsOpen else {
+      return world.fail("effect", "query without a query connection (source is \(state))")
+    }
+    guard !queryIsOutstanding else { return world.fail("effect", "two outstanding queries") }
+    queryIsOutstanding = true
+    let generation = queryGeneration
+    whenAnswering(latency() / 2) { [self] in
+      guard queryIsOpen, generation == queryGeneration, postgres.availability == .up else { return }
+      let event = answer(postgres)
+      world.after(latency() / 2) { [self] in
+        guard queryIsOpen, generation == queryGeneration else { return }
+        queryIsOutstanding = false
+        instance.post(event, from: self)
+      }
+    }
+  }
+
+  /// Also ends a query that has no answer.
+  func reconnectQuery() {
+    if isDoomed { return }
+    guard state == .streaming || state == .open || state == .starting else {
+      return world.fail("effect", "reconnectQuery while the source is \(state)")
+    }
+    queryIsOpen = false
+    queryIsOutstanding = false
+    queryIsDoomed = false
+    queryGeneration += 1
+    let generation = queryGeneration
+    whenAnswering(latency()) { [self] in
+      guard state != .closed, generation == queryGeneration else { return }
+      switch postgres.availability {
+      case .up where postgres.unreachableUntil <= world.now:
+        queryIsOpen = true
+        instance.post(.queryReconnected(postgres.facts), from: self)
+      case .shuttingDown:
+        instance.post(.queryFailed(SourceFailure(.shuttingDown, "is shutting down")), from: self)
+      case .up, .down:
+        instance.post(.queryFailed(SourceFailure(.unavailable, "connection refused")), from: self)
+      }
+    }
+  }
+
+  /// The shell closes both connections.
+  func close() {
+    state = .closed
+    queryIsOpen = false
+    queryGeneration += 1
+    inbox = []
+    unreadBytes = 0
+    walsender?.clientGone()
+    walsender = nil
+  }
+
+  // MARK: The server's side
+
+  func deliver(_ message: [UInt8], upTo position: UInt64) {
+    guard state == .streaming, failure == nil else { return }
+    unreadBytes += message.count
+    inTransit.append(message)
+    guard !isArriving else { return }
+    isArriving = true
+    world.after(random.between(10_000, 200_000)) { [self] in
+      isArriving = false
+      arrive(inTransit.count)
+    }
+  }
+
+  private func arrive(_ count: Int) {
+    guard state == .streaming else { return }
+    for message in inTransit.prefix(count) {
+      arrived = max(arrived, SourceConnection.position(message))
+      inbox.append(message)
+    }
+    inTransit.removeFirst(count)
+    instance.poke()
+  }
+
+  /// The furthest position a client may read out of a message.
+  private static func position(_ message: [UInt8]) -> UInt64 {
+    func int64(_ offset: Int) -> UInt64 { message[offset..<offset + 8].reduce(0) { $0 << 8 | UInt64($1) } }
+    guard message[0] == UInt8(ascii: "w"), message[25] == UInt8(ascii: "C") else { return int64(1) }
+    return max(int64(1), int64(35))
+  }
+
+  func replicationBroke(_ kind: SourceFailure.Kind, _ message: String) {
+    guard state == .streaming, failure == nil else { return }
+    walsender = nil
+    let failure = SourceFailure(kind, message)
+    self.failure = failure
+    let rest = random.below(inTransit.count + 1)
+    world.after(random.between(10_000, 2_000_000)) { [self] in
+      guard state == .streaming else { return }
+      arrive(min(rest, inTransit.count))
+      instance.poke()
+    }
+  }
+
+  /// The query connection alone breaks.
+  func queryBroke(_ kind: SourceFailure.Kind, _ message: String) {
+    guard queryIsOpen else { return }
+    queryIsOpen = false
+    queryIsOutstanding = false
+    queryIsDoomed = true
+    queryGeneration += 1
+    let generation = queryGeneration
+    world.after(random.between(10_000, 1_000_000)) { [self] in
+      guard state != .closed, generation == queryGeneration else { return }
+      instance.post(.queryFailed(SourceFailure(kind, message)), from: self)
+    }
+  }
+
+  /// The server is gone: whatever was asked is answered by an error.
+  func serverGone() {
+    if state == .open || state == .starting {
+      world.after(random.between(10_000, 1_000_000)) { [self] in
+        guard state == .open || state == .starting else { return }
+        fail(.unavailable, "server closed the connection unexpectedly")
+      }
+    } else {
+      if random.chance(500) { queryBroke(.unavailable, "server closed the connection unexpectedly") }
+      replicationBroke(.unavailable, "server closed the connection unexpectedly")
+    }
+  }
+
+  // MARK: The shell's side
+
+  /// The next message the shell reads; nil when nothing is there.
+  func read() -> [UInt8]? {
+    guard inboxHead < inbox.count else { return nil }
+    let message = inbox[inboxHead]
+    inboxHead += 1
+    unreadBytes -= message.count
+    if inboxHead == inbox.count {
+      inbox.removeAll(keepingCapacity: true)
+      inboxHead = 0
+      walsender?.wake()
+    }
+    return message
+  }
+
+  var hasInput: Bool { inboxHead < inbox.count }
+
+  /// The shell hands the query connection's failure to the Engine now.
+  func queryFailureDelivered() { queryIsDoomed = false }
+
+  /// The failure that stands behind the last message, or at once when the shell does not read.
+  func takeFailure(ignoringInput: Bool) -> SourceFailure? {
+    guard state == .streaming, let failure, ignoringInput || (!hasInput && !isArriving) else { return nil }
+    close()
+    return failure
+  }
+
+  private func fail(_ kind: SourceFailure.Kind, _ message: String) {
+    close()
+    isDoomed = true
+    instance.post(.sourceFailed(SourceFailure(kind, message)), from: self)
+  }
+
+  private func latency() -> Int64 {
+    random.chance(950) ? random.between(60_000, 800_000) : random.between(800_000, 20_000_000)
+  }
+
+  /// After `delay`, and not before the server thaws.
+  private func whenAnswering(_ delay: Int64, _ body: @escaping () -> Void) {
+    world.after(delay) { [self] in
+      let wait = max(postgres.frozenUntil, 0)
+      if wait > world.now { world.scheduler.at(wait + 1_000, body) } else { body() }
+    }
+  }
+}

@@ -1,0 +1,215 @@
+import Invalidation
+
+/// The server's process at the other end of one replication connection.
+final class Walsender {
+  unowned let world: World
+  unowned let postgres: ModelPostgres
+  let client: SourceConnection
+  private let startLSN: UInt64
+  private var nextCommit: Int
+  private var current: [[UInt8]] = []
+  private var currentIndex = 0
+  private var currentCommit: Commit?
+  private var knownRelations: [Bool] = Table.allCases.map { _ in false }
+  /// Everything below was decoded and sent, or held nothing to send.
+  private(set) var sentPosition: UInt64
+  private var lastReply: Int64
+  private var clientWrite: UInt64 = 0
+  private var clientFlush: UInt64 = 0
+  private var waitingForPing = false
+  private var isAlive = true
+  private var isScheduled = false
+  private var random: Randomness
+
+  init(world: World, client: SourceConnection, start: UInt64, random: Randomness) {
+    self.world = world
+    self.postgres = world.postgres
+    self.client = client
+    self.random = random
+    self.startLSN = max(start, world.postgres.slot?.confirmed ?? 0)
+    self.sentPosition = min(startLSN, world.postgres.walEnd)
+    self.lastReply = world.now
+    // A commit whose record begins before the start position is skipped (snapbuild.c, SnapBuildXactNeedsSkip).
+    let start = startLSN
+    self.nextCommit =
+      world.postgres.commits.firstIndex { $0.commitLSN >= start } ?? world.postgres.commits.count
+    world.trace { "walsender: starts at \(LSN(start)), WAL ends at \(LSN(world.postgres.walEnd))" }
+  }
+
+  /// Something may be sendable: WAL was written, the client read, or feedback came.
+  func wake() {
+    guard isAlive, !isScheduled else { return }
+    isScheduled = true
+    let delay = random.chance(900) ? random.between(20_000, 400_000) : random.between(400_000, 5_000_000)
+    world.after(delay) { [self] in
+      isScheduled = false
+      run()
+    }
+  }
+
+  func checkTimeout() {
+    guard isAlive, postgres.frozenUntil <= world.now else { return }
+    let silence = world.now - lastReply
+    if silence >= 10 * Time.second {
+      world.oracle.walsenderTimedOut(client)
+      end(.unavailable, "terminating walsender process due to replication timeout")
+    } else if silence >= 5 * Time.second, !waitingForPing {
+      waitingForPing = true
+      keepalive(replyRequested: true)
+    }
+  }
+
+  func receive(_ feedback: Feedback) {
+    guard isAlive else { return }
+    if postgres.frozenUntil > world.now {
+      world.scheduler.at(postgres.frozenUntil) { [self] in receive(feedback) }
+      return
+    }
+    lastReply = world.now
+    waitingForPing = false
+    clientWrite = feedback.received.rawValue
+    clientFlush = feedback.confirmed.rawValue
+    if feedback.confirmed.rawValue != 0, var slot = postgres.slot {
+      slot.confirmed = max(slot.confirmed, feedback.confirmed.rawValue)
+      postgres.slot = slot
+    }
+    if feedback.replyRequested { keepalive(replyRequested: false) }
+    if postgres.availability == .shuttingDown { wake() }
+  }
+
+  /// The process ends; the client learns of it unless it has gone itself.
+  func end(_ kind: SourceFailure.Kind, _ message: String) {
+    guard isAlive else { return }
+    isAlive = false
+    if postgres.walsender === self { postgres.walsenderGone() }
+    client.replicationBroke(kind, message)
+  }
+
+  /// The client closed its end; the server notices a little later.
+  func clientGone() {
+    guard isAlive else { return }
+    let delay = max(random.between(50_000, 3_000_000), postgres.frozenUntil - world.now)
+    world.after(delay) { [self] in
+      guard isAlive else { return }
+      isAlive = false
+      if postgres.walsender === self { postgres.walsenderGone() }
+    }
+  }
+
+  private func run() {
+    guard isAlive else { return }
+    if postgres.frozenUntil > world.now {
+      isScheduled = true
+      world.scheduler.at(postgres.frozenUntil) { [self] in
+        isScheduled = false
+        run()
+      }
+      return
+    }
+    var sent = 0
+    while client.unreadBytes < 256 * 1024 {
+      if currentIndex < current.count {
+        let message = current[currentIndex]
+        currentIndex += 1
+        sent += message.count
+        if currentIndex == current.count { finishTransaction() }
+        client.deliver(message, upTo: sentPosition)
+        if currentIndex % 500 == 250 { keepalive(replyRequested: false) }
+        continue
+      }
+      guard decodeNext() else { break }
+    }
+    caughtUp(sent)
+  }
+
+  private func caughtUp(_ sent: Int) {
+    guard currentIndex >= current.count, nextCommit == postgres.commits.count else { return }
+    if sentPosition < postgres.walEnd {
+      sentPosition = postgres.walEnd
+      // WalSndWaitForWal pings a client whose last feedback is older than what was sent.
+      if clientWrite < sentPosition, random.chance(800) { keepalive(replyRequested: false) }
+    }
+    guard postgres.availability == .shuttingDown else { return }
+    if clientFlush >= sentPosition {
+      world.trace { "walsender: everything is confirmed, ends" }
+      end(.unavailable, "the server ended the replication stream")
+    } else {
+      keepalive(replyRequested: true)
+      wakeLater()
+    }
+  }
+
+  private func wakeLater() {
+    guard !isScheduled else { return }
+    isScheduled = true
+    world.after(Time.second) { [self] in
+      isScheduled = false
+      run()
+    }
+  }
+
+  private func finishTransaction() {
+    guard let commit = currentCommit else { return }
+    sentPosition = commit.endLSN
+    currentCommit = nil
+    current = []
+    currentIndex = 0
+  }
+
+  /// Encodes the next transaction that has something to send; false when there is none.
+  private func decodeNext() -> Bool {
+    guard nextCommit < postgres.commits.count else { return false }
+    let commit = postgres.commits[nextCommit]
+    nextCommit += 1
+    guard commit.commitLSN >= startLSN else { return true }
+    let visible = commit.changes.filter { change in
+      change.kind == .truncate ? change.tables.contains(where: \.isPublished) : change.table.isPublished
+    }
+    // PostgreSQL 15 sends nothing for a transaction without published changes, older ones Begin and Commit.
+    if visible.isEmpty, !world.options.sendsEmptyTransactions {
+      sentPosition = commit.endLSN
+      return true
+    }
+    current = encode(commit, visible)
+    currentIndex = 0
+    currentCommit = commit
+    return true
+  }
+
+  private func encode(_ commit: Commit, _ changes: [Change]) -> [[UInt8]] {
+    let clock = world.serverClock
+    let time = world.serverClock(at: commit.time)
+    var messages: [[UInt8]] = []
+    messages.reserveCapacity(changes.count + 3)
+    func add(_ lsn: UInt64, _ write: (inout PgoutputEncoder) -> Void) {
+      messages.append(PgoutputEncoder.data(lsn, clock: clock, write))
+    }
+    add(commit.firstLSN) { encoder in
+      encoder.begin(finalLSN: commit.commitLSN, time: time, xid: UInt32(truncatingIfNeeded: commit.xid))
+    }
+    if random.chance(30) { add(commit.firstLSN) { $0.origin(commit.firstLSN) } }
+    for change in changes {
+      let tables = change.kind == .truncate ? change.tables.filter(\.isPublished) : [change.table]
+      for table in tables where !knownRelations[table.rawValue] {
+        knownRelations[table.rawValue] = true
+        if random.chance(100) { add(0) { $0.type() } }
+        add(0) { $0.relation(table) }
+      }
+      if random.chance(10) {
+        add(commit.firstLSN) { $0.message(commit.firstLSN, transactional: true, prefix: "app", "hello") }
+      }
+      add(commit.firstLSN) { $0.change(change) }
+    }
+    add(commit.endLSN) { $0.commit(lsn: commit.commitLSN, end: commit.endLSN, time: time) }
+    if random.chance(20) {
+      add(commit.endLSN) { $0.message(commit.endLSN, transactional: false, prefix: "app", "tick") }
+    }
+    return messages
+  }
+
+  private func keepalive(replyRequested: Bool) {
+    client.deliver(
+      PgoutputEncoder.keepalive(sentPosition, clock: world.serverClock, replyRequested: replyRequested),
+      upTo: sentPosition)
+  }
+}

@@ -1,0 +1,269 @@
+import Invalidation
+
+/// The applications that write to the database, and the current rows.
+final class Workload {
+  private final class Transaction {
+    let xid: UInt64
+    let firstLSN: UInt64
+    let changes: [Change]
+    init(xid: UInt64, firstLSN: UInt64, changes: [Change]) {
+      self.xid = xid
+      self.firstLSN = firstLSN
+      self.changes = changes
+    }
+  }
+
+  unowned let world: World
+  private var random: Randomness
+  private var rows: [[Int: Row]] = Table.allCases.map { _ in [:] }
+  /// Ids of each table in order of insertion, since dictionaries have no order to rely on.
+  private var ids: [[Int]] = Table.allCases.map { _ in [] }
+  /// Rows and tables that a transaction has locked until it has ended for everybody.
+  private var locks: [[Int: UInt64]] = Table.allCases.map { _ in [:] }
+  private var tableLocks: [UInt64?] = Table.allCases.map { _ in nil }
+  private var open: [Transaction] = []
+  private var nextBulkId = 1_000
+  private(set) var isOver = false
+  /// Makes the next transaction stay invisible for this long.
+  var stuckFor: Int64?
+  private(set) var committedCount = 0
+
+  init(world: World) {
+    self.world = world
+    self.random = world.random.split()
+    for table in Table.allCases {
+      for id in 1...world.options.rowCount where random.chance(700) { apply(insertion(table, id)) }
+    }
+  }
+
+  func start() { scheduleNext() }
+  func end() { isOver = true }
+
+  private func scheduleNext() {
+    let pause =
+      random.chance(600)
+      ? random.between(200_000, 20 * Time.millisecond)
+      : random.between(20 * Time.millisecond, world.options.writePause)
+    world.after(pause) { [self] in
+      guard !isOver else { return }
+      if world.postgres.isServing, world.postgres.frozenUntil <= world.now { begin() }
+      scheduleNext()
+    }
+  }
+
+  // MARK: A transaction
+
+  private func begin() {
+    let changes = compose()
+    guard !changes.isEmpty || random.chance(100) else { return }
+    let postgres = world.postgres
+    let xid = postgres.assignXid()
+    for _ in 0..<(random.chance(100) ? random.below(4) : 0) { postgres.burnXid() }
+    lock(changes, xid)
+    let firstLSN = postgres.writeWAL(60 + Int64(changes.count) * 80)
+    let transaction = Transaction(xid: xid, firstLSN: firstLSN, changes: changes)
+    open.append(transaction)
+    let duration =
+      random.chance(850) ? random.between(10_000, 3_000_000) : random.between(3_000_000, 500_000_000)
+    let incarnation = postgres.incarnation
+    world.after(duration) { [self] in
+      guard postgres.incarnation == incarnation, open.contains(where: { $0.xid == xid }) else { return }
+      if postgres.frozenUntil > world.now {
+        world.scheduler.at(postgres.frozenUntil) { [self] in
+          guard postgres.incarnation == incarnation, open.contains(where: { $0.xid == xid }) else { return }
+          finish(transaction)
+        }
+      } else {
+        finish(transaction)
+      }
+    }
+  }
+
+  private func finish(_ transaction: Transaction) {
+    open.removeAll { $0 === transaction }
+    let postgres = world.postgres
+    let aborts = random.chance(100)
+    let changes = transaction.changes
+    if aborts {
+      postgres.writeAbort(xid: transaction.xid)
+      world.trace { "postgres: xid \(transaction.xid) aborts" }
+    } else {
+      let commit = postgres.writeCommit(
+        xid: transaction.xid, firstLSN: transaction.firstLSN, changes: truncating(changes))
+      for change in commit.changes { apply(change) }
+      committedCount += 1
+      world.trace { "postgres: xid \(transaction.xid) commits at \(LSN(commit.endLSN)): \(describe(commit))" }
+      world.remember(commit)
+    }
+    let incarnation = postgres.incarnation
+    world.after(visibilityDelay()) { [self] in
+      guard postgres.incarnation == incarnation else { return }
+      postgres.leaveProcArray(xid: transaction.xid)
+      unlock(transaction.xid)
+    }
+  }
+
+  private func describe(_ commit: Commit) -> String {
+    commit.required.prefix(6).joined(separator: " ")
+      + (commit.changes.contains { $0.kind == .truncate } ? " TRUNCATE" : "")
+      + (commit.required.count > 6 ? " ... (\(commit.required.count))" : "")
+  }
+
+  /// How long after its commit record a transaction stays in the proc array.
+  private func visibilityDelay() -> Int64 {
+    if let stuck = stuckFor {
+      stuckFor = nil
+      world.trace { "postgres: the next one waits for its standby for \(stuck / Time.millisecond) ms" }
+      return stuck
+    }
+    let roll = random.below(1_000)
+    if roll < world.options.promptVisibility { return random.between(0, 100_000) }
+    if roll < 985 { return random.between(100_000, 50 * Time.millisecond) }
+    if roll < 998 { return random.between(50 * Time.millisecond, 2 * Time.second) }
+    return random.between(2 * Time.second, 12 * Time.second)
+  }
+
+  /// The server ended the transaction without a commit record.
+  func forget(_ xid: UInt64) { open.removeAll { $0.xid == xid } }
+
+  func releaseAllLocks() {
+    locks = Table.allCases.map { _ in [:] }
+    tableLocks = Table.allCases.map { _ in nil }
+  }
+
+  // MARK: Rows
+
+  private func compose() -> [Change] {
+    if random.chance(world.options.bulkPerMille) { return bulk() }
+    if random.chance(world.options.truncatePerMille) { return truncate() }
+    var changes: [Change] = []
+    var touched: [[Int]] = Table.allCases.map { _ in [] }
+    for _ in 0..<(1 + random.below(random.chance(100) ? 12 : 3)) {
+      let table = random.pick([Table.users, .users, .users, .orders, .orders, .audit, .sessions])
+      guard tableLocks[table.rawValue] == nil else { continue }
+      let id = 1 + random.below(world.options.rowCount)
+      guard let change = change(table, id, touched[table.rawValue]) else { continue }
+      touched[table.rawValue] += [change.old?.id, change.new?.id].compactMap { $0 }
+      changes.append(change)
+    }
+    // A savepoint rollback: work that leaves nothing but a burnt xid, which `begin` adds.
+    if changes.count > 1, random.chance(50) { changes.removeLast() }
+    return changes
+  }
+
+  private func change(_ table: Table, _ id: Int, _ touched: [Int]) -> Change? {
+    func isFree(_ id: Int) -> Bool { locks[table.rawValue][id] == nil && !touched.contains(id) }
+    guard isFree(id) else { return nil }
+    guard let old = rows[table.rawValue][id] else { return insertion(table, id) }
+    let roll = random.below(100)
+    if roll < 15 { return Change(kind: .delete, table: table, old: old) }
+    var new = row(table, id)
+    if table == .users, random.chance(400) { new.texts[2] = old.texts[2] }
+    if roll < 25 {
+      let other = 1 + random.below(world.options.rowCount)
+      if other != id, isFree(other), rows[table.rawValue][other] == nil {
+        new.id = other
+        new.texts[0] = String(other)
+      }
+    }
+    var change = Change(kind: .update, table: table, old: old, new: new)
+    if table == .orders, random.chance(500) {
+      change.toastUnchanged = true
+      change.new?.texts[2] = old.texts[2]
+    }
+    return change
+  }
+
+  private func insertion(_ table: Table, _ id: Int) -> Change {
+    Change(kind: .insert, table: table, new: row(table, id))
+  }
+
+  private func row(_ table: Table, _ id: Int) -> Row {
+    var texts: [String?] = [String(id)]
+    switch table {
+    case .users:
+      let email =
+        random.chance(150) ? nil : random.pick(["Ann@x.org", "ann@X.org", "bob@x.org", "Zoë@x.org", ""])
+      texts += [email, random.pick(["Ann", "Bob", "Cy"]), random.pick(["t", "f"])]
+    case .orders: texts += [String(random.below(100)), random.pick(["short", "long long long"])]
+    case .audit: texts += ["seen"]
+    case .sessions: break
+    }
+    return Row(id: id, texts: texts)
+  }
+
+  private func bulk() -> [Change] {
+    guard tableLocks[Table.orders.rawValue] == nil else { return [] }
+    let count = random.pick([50, 600, world.options.bulkRows])
+    world.trace { "a transaction of \(count) rows" }
+    return (0..<count).map { _ in
+      nextBulkId += 1
+      return insertion(.orders, nextBulkId)
+    }
+  }
+
+  private func truncate() -> [Change] {
+    let tables = random.chance(300) ? [Table.users, .orders] : [random.pick([Table.users, .orders, .audit])]
+    for table in tables {
+      guard tableLocks[table.rawValue] == nil, locks[table.rawValue].isEmpty else { return [] }
+    }
+    var change = Change(kind: .truncate, table: tables[0])
+    change.tables = tables
+    return [change]
+  }
+
+  /// Fills in which rows a TRUNCATE takes: those there are at its commit.
+  private func truncating(_ changes: [Change]) -> [Change] {
+    changes.map { change in
+      guard change.kind == .truncate else { return change }
+      var change = change
+      for table in change.tables {
+        for id in ids[table.rawValue] {
+          if let row = rows[table.rawValue][id] { change.truncated.append((table, row)) }
+        }
+      }
+      return change
+    }
+  }
+
+  private func apply(_ change: Change) {
+    for table in change.tables {
+      rows[table.rawValue] = [:]
+      ids[table.rawValue] = []
+    }
+    guard change.kind != .truncate else { return }
+    let table = change.table.rawValue
+    if let old = change.old { rows[table][old.id] = nil }
+    if let new = change.new {
+      if change.old?.id != new.id, !(new.id <= world.options.rowCount && ids[table].contains(new.id)) {
+        ids[table].append(new.id)
+      }
+      rows[table][new.id] = new
+    }
+  }
+
+  private func lock(_ changes: [Change], _ xid: UInt64) {
+    for change in changes {
+      for table in change.tables { tableLocks[table.rawValue] = xid }
+      for row in [change.old, change.new] {
+        if let row { locks[change.table.rawValue][row.id] = xid }
+      }
+    }
+  }
+
+  private func unlock(_ xid: UInt64) {
+    for table in Table.allCases {
+      locks[table.rawValue] = locks[table.rawValue].filter { $0.value != xid }
+      if tableLocks[table.rawValue] == xid { tableLocks[table.rawValue] = nil }
+    }
+  }
+
+  /// The keys readers ask for.
+  func readableKeys() -> [String] {
+    var keys = ["mail:ann@x.org", "mail:bob@x.org", "mail:zoë@x.org"]
+    for id in 1...world.options.rowCount {
+      keys += ["user:\(id)", "vip:\(id)", "name:\(id)", "order[v1]:\(id)", "cart:{\(id)}"]
+    }
+    return keys
+  }
+}

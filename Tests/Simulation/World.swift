@@ -1,0 +1,290 @@
+import Invalidation
+
+/// What a world is made of; everything follows from the seed unless a test says otherwise.
+struct WorldOptions {
+  /// Something broken on purpose, to show that the oracle notices.
+  enum Mutation: CaseIterable {
+    /// The snapshot query says that everything committed is visible: no barrier.
+    case snapshotLies
+    /// Redis deletes keys but keeps their leases.
+    case stripLeases
+    /// Redis acknowledges some deletes without doing them.
+    case loseDeletes
+    /// The watermark is set whatever was there: the evidence of a break is destroyed.
+    case blindWatermark
+    /// The watermark survives what the data does not, as if it were kept elsewhere.
+    case watermarkElsewhere
+    /// Feedback confirms on receipt.
+    case confirmEarly
+  }
+
+  var duration = 10 * Time.second
+  var retain = 10 * Time.second
+  var command = EngineConfiguration.DeleteCommand.unlink
+  var flushRate = 50_000
+  var rowCount = 4
+  var readers = 3
+  var readPause = 30 * Time.millisecond
+  var writePause = 400 * Time.millisecond
+  /// Of 1,000 transactions, those that are visible within 0.1 ms of their commit record.
+  var promptVisibility = 850
+  var bulkPerMille = 0
+  var bulkRows = 3_000
+  var truncatePerMille = 10
+  var sendsEmptyTransactions = false
+  var walStart: UInt64 = 0x16B_3748
+  var nextXid: UInt64 = 750
+  var instances = 1
+  /// The status costs more than the rest of a turn: it is judged once in so many.
+  var turnsPerStatus = 1
+  var faults: [Fault] = []
+  var faultPause = 4 * Time.second
+  var asynchronousCommit = false
+  var mutation: Mutation?
+  /// How long a fast shutdown may take; 0 for no limit.
+  var shutdownLimit: Int64 = 0
+  /// How long a commit may stay visible without its deletes while nothing is wrong; 0 for no limit.
+  var checksProgress = false
+  var stopsAtTheEnd = false
+
+  var isFaultless: Bool { faults.isEmpty && instances == 1 }
+
+  init() {}
+
+  init(seed: UInt64, allowed: [Fault] = Fault.allCases) {
+    var random = Randomness(seed: seed ^ 0x0BAD_5EED)
+    duration = random.between(3, 10) * Time.second
+    retain = random.pick([2, 10, 10, 60]) * Time.second
+    command = random.chance(700) ? .unlink : .del
+    flushRate = random.pick([500, 5_000, 50_000])
+    rowCount = 1 + random.below(6)
+    readers = 2 + random.below(3)
+    readPause = random.pick([10, 40, 100]) * Time.millisecond
+    writePause = random.pick([100, 400, 1_000]) * Time.millisecond
+    promptVisibility = random.pick([1_000, 900, 700, 300])
+    bulkPerMille = random.chance(100) ? 10 : 0
+    bulkRows = random.chance(300) ? 3_000 : 1_100
+    truncatePerMille = random.pick([0, 0, 10, 40])
+    sendsEmptyTransactions = random.chance(300)
+    walStart = random.pick([0x16B_3748, 0xFFFF_F000, 0x7_0000_0028, 0x2A_FFFE_0000])
+    nextXid = random.pick([750, 0x1_0000_0000 - 20, 0x3_0000_0000 - 5, 0x5_7FFF_FFF8, 0x9_0000_0100])
+    stopsAtTheEnd = random.chance(300)
+    let wantsFaults = !random.chance(150)
+    let wantsStandby = random.chance(200)
+    let count = 1 + random.below(6)
+    let shuffled = (0..<count).map { _ in random.pick(Fault.allCases) }
+    faultPause = random.pick([1, 4, 8]) * Time.second
+    asynchronousCommit = random.chance(200)
+    turnsPerStatus = random.pick([1, 3, 5, 7])
+    guard wantsFaults else {
+      checksProgress = true
+      return
+    }
+    faults = Fault.allCases.filter { shuffled.contains($0) && allowed.contains($0) }
+    if wantsStandby, allowed.contains(.standby) { instances = 2 }
+  }
+}
+
+/// One seeded world: model servers, readers, writers and cdcd instances in virtual time.
+final class World {
+  struct Violation: CustomStringConvertible {
+    var invariant: String
+    var message: String
+    var time: Int64
+    var description: String { "invariant \(invariant) at \(Double(time) / 1e9) s: \(message)" }
+  }
+
+  let seed: UInt64
+  let options: WorldOptions
+  let scheduler = Scheduler()
+  var random: Randomness
+  private(set) lazy var postgres = ModelPostgres(
+    world: self, walStart: options.walStart, nextXid: options.nextXid)
+  private(set) lazy var redis = ModelRedis(world: self)
+  private(set) lazy var oracle = Oracle(world: self)
+  private(set) lazy var workload = Workload(world: self)
+  private(set) var instances: [Instance] = []
+  private(set) var readers: [Reader] = []
+  private(set) lazy var faults = FaultInjector(world: self)
+  private(set) var violation: Violation?
+  var lastSourceFault: Int64 = 0
+  var lastFault: Int64 = 0
+  /// Added to the wall clock, which may jump.
+  var wallOffset: Int64 = 0
+  var peakQueue = 0
+  private var tick: UInt64 = 0
+  private var touches: [String: [Commit]] = [:]
+
+  // The trace.
+  private let isTracing: Bool
+  private let printsTrace: Bool
+  private(set) var traceLines: [String] = []
+
+  init(seed: UInt64, options: WorldOptions? = nil, tracing: Bool = false, printing: Bool = false) {
+    self.seed = seed
+    self.options = options ?? WorldOptions(seed: seed)
+    self.random = Randomness(seed: seed)
+    self.isTracing = tracing || printing
+    self.printsTrace = printing
+    _ = (postgres, redis, oracle, workload)
+    postgres.asynchronousCommit = self.options.asynchronousCommit
+    for index in 0..<self.options.instances { instances.append(Instance(world: self, index: index)) }
+    for index in 0..<self.options.readers { readers.append(Reader(world: self, index: index)) }
+  }
+
+  // MARK: Time
+
+  var now: Int64 { scheduler.now }
+
+  /// The clock of the Engine's shell.
+  var moment: Moment { Moment(monotonic: now + 1_000_000_000, wall: serverClock + wallOffset) }
+
+  /// PostgreSQL's clock: microseconds since 2000.
+  var serverClock: Int64 { serverClock(at: now) }
+  func serverClock(at time: Int64) -> Int64 { 850_000_000_000_000 + time / 1_000 }
+
+  func after(_ delay: Int64, _ body: @escaping () -> Void) { scheduler.after(delay, body) }
+
+  /// The oracle's own order of everything that matters.
+  func nextTick() -> UInt64 {
+    tick += 1
+    return tick
+  }
+
+  // MARK: What happened
+
+  func fail(_ invariant: String, _ message: String) {
+    guard violation == nil else { return }
+    violation = Violation(invariant: invariant, message: message, time: now)
+    trace { "VIOLATED: \(self.violation.map(\.description) ?? "")" }
+  }
+
+  func trace(_ line: () -> String) {
+    guard isTracing else { return }
+    let stamp = String(now / 1_000)
+    let text = String(repeating: " ", count: max(0, 11 - stamp.count)) + stamp + " us  " + line()
+    if printsTrace { print(text) }
+    traceLines.append(text)
+    if traceLines.count > 400 { traceLines.removeFirst(200) }
+  }
+
+  func remember(_ commit: Commit) {
+    for key in commit.required + commit.truncated { touches[key, default: []].append(commit) }
+  }
+
+  /// The commits that change what `key` stands for.
+  func touching(_ key: String) -> [Commit] { touches[key] ?? [] }
+
+  // MARK: Running
+
+  /// Lives from the first start to rest; what was violated, if anything.
+  @discardableResult
+  func run() -> Violation? {
+    defer { scheduler.clear() }
+    begin()
+    advance(to: options.duration)
+    workload.end()
+    for reader in readers { reader.end() }
+    faults.end()
+    if !rest() { return violation }
+    confirmAtRest()
+    if options.stopsAtTheEnd { stopInstances() }
+    return violation
+  }
+
+  /// Starts everything without running it: for tests that write their own story.
+  func begin() {
+    workload.start()
+    for (index, instance) in instances.enumerated() {
+      after(Int64(index) * 300 * Time.millisecond) { instance.start() }
+    }
+    for reader in readers { reader.start() }
+    faults.start()
+    everySecond()
+  }
+
+  func advance(to time: Int64) {
+    while violation == nil, scheduler.step(until: time) {}
+  }
+
+  func advance(by duration: Int64) { advance(to: now + duration) }
+
+  /// Whether `condition` came true within `limit`.
+  func advance(upTo limit: Int64, until condition: () -> Bool) -> Bool {
+    let end = now + limit
+    while violation == nil {
+      if condition() { return true }
+      if now >= end { return false }
+      advance(to: min(end, now + 250 * Time.millisecond))
+    }
+    return false
+  }
+
+  private func everySecond() {
+    after(Time.second) { [self] in
+      if options.checksProgress { oracle.checkProgress(since: lastFault) }
+      redis.remember()
+      if random.chance(200) {
+        for instance in instances { instance.post(.awaited(LSN(postgres.walEnd)), from: nil) }
+      }
+      if !workload.isOver, random.chance(300), postgres.isServing {
+        postgres.writeWAL(500)
+        postgres.walsender?.wake()
+      }
+      everySecond()
+    }
+  }
+
+  /// Invariants 5, 6 and 7 once nothing goes wrong any more; false when rest never comes.
+  func rest() -> Bool {
+    let ready = advance(upTo: 300 * Time.second) { isAtRest }
+    if violation == nil, !ready { fail("6", "no rest after 300 s: " + describe()) }
+    advance(by: 2 * Time.second)
+    if violation == nil { oracle.checkAtRest() }
+    return violation == nil
+  }
+
+  private var isAtRest: Bool {
+    guard postgres.isServing, postgres.inProgress.isEmpty, readers.allSatisfy(\.isIdle) else { return false }
+    return instances.contains { instance in
+      guard let status = instance.status() else { return false }
+      return status.notReady.isEmpty && status.openFlushes.isEmpty
+        && status.settled.rawValue >= postgres.walEnd && instance.redis.judgedLineage == redis.lineage
+    }
+  }
+
+  /// An idle server does not keep WAL: the confirmed position follows `retain` behind.
+  private func confirmAtRest() {
+    guard options.retain <= 10 * Time.second else { return }
+    let end = postgres.walEnd
+    let confirmed = advance(upTo: options.retain + 30 * Time.second) {
+      (postgres.slot?.confirmed ?? 0) >= end
+    }
+    if violation == nil, !confirmed {
+      fail(
+        "4", "at rest the slot stays at \(LSN(postgres.slot?.confirmed ?? 0)), the WAL ends at \(LSN(end))")
+    }
+  }
+
+  private func stopInstances() {
+    for instance in instances { instance.stop() }
+    let stopped = advance(upTo: 30 * Time.second) { instances.allSatisfy { !$0.isRunning } }
+    if violation == nil, !stopped { fail("stop", "not finished 30 s after SIGTERM: " + describe()) }
+  }
+
+  func describe() -> String {
+    var text = "WAL ends at \(LSN(postgres.walEnd)), slot at \(LSN(postgres.slot?.confirmed ?? 0))"
+    if !postgres.inProgress.isEmpty { text += ", in progress \(postgres.inProgress)" }
+    for instance in instances {
+      guard let status = instance.status() else {
+        text += "; \(instance.name) is not running"
+        continue
+      }
+      text += "; \(instance.name): received \(status.received) applied \(status.applied) settled"
+      text += " \(status.settled) confirmed \(status.confirmed), not ready: "
+      text += status.notReady.map { $0.check + ": " + $0.message }.joined(separator: ", ")
+      text += ", flushes: " + status.openFlushes.map { "\($0.rule) \($0.phase)" }.joined(separator: ", ")
+    }
+    return text
+  }
+}
