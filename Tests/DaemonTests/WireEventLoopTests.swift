@@ -67,20 +67,6 @@ import Testing
     gulp.release()
     #expect(!gulp.isHolding)
   }
-
-  @Test func repetitionsAreLeftOutAndCounted() {
-    let log = RecordingLog()
-    var notices = NoticeLog(Logger(label: "test") { _ in log })
-    for index in 0..<100 {
-      notices.write(
-        Notice(.warning, "redis_error", "no \(index)", lsn: LSN(16), rule: "r"), now: Int64(index))
-    }
-    notices.write(Notice(.warning, "other", "else"), now: 100)
-    #expect(log.lines.count == 6)
-    notices.write(Notice(.warning, "redis_error", "again"), now: 20_000_000_000)
-    #expect(log.lines.last?.contains("suppressed=95") == true)
-    #expect(log.lines.first?.contains("lsn=0/10") == true)
-  }
 }
 
 /// Keeps what is logged, as text.
