@@ -15,6 +15,8 @@ final class Shell {
     case connected(ReplicationConnection)
     /// START_REPLICATION is sent and has to be answered by then.
     case starting(ReplicationConnection, deadline: Int64)
+    /// The stream has begun; the slot's position is being asked for, and nothing is read meanwhile.
+    case verifying(ReplicationConnection)
     case streaming(ReplicationConnection)
   }
 
@@ -141,7 +143,7 @@ final class Shell {
 
   private func sourceInterest() -> (fileDescriptor: Int32, events: Int16) {
     switch source {
-    case .closed: return (-1, 0)
+    case .closed, .verifying: return (-1, 0)
     case .connecting(let connector): return (connector.fileDescriptor, connector.pollEvents)
     case .connected(let replication), .starting(let replication, _):
       return (replication.fileDescriptor, replication.startPollEvents)

@@ -38,8 +38,13 @@ extension Engine {
     emit(.startReplication(plan.position))
   }
 
-  mutating func replicationStarted() {
+  mutating func replicationStarted(slotAt confirmedFlush: LSN) {
     guard source.phase == .starting, let plan = source.plan, let facts = source.facts else { return }
+    guard confirmedFlush <= plan.position else {
+      // Somebody moved or remade the slot since it was read: the server skips what is between, in silence.
+      report(.warning, "slot_moved", "the slot is at \(confirmedFlush), beyond \(plan.position): judging again")
+      return restartSource(after: source.backoff.next(&random))
+    }
     source.plan = nil
     source.phase = .streaming
     source.startedAt = now.monotonic
