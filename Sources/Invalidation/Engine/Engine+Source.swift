@@ -42,7 +42,9 @@ extension Engine {
     guard source.phase == .starting, let plan = source.plan, let facts = source.facts else { return }
     guard confirmedFlush <= plan.position else {
       // Somebody moved or remade the slot since it was read: the server skips what is between, in silence.
-      report(.warning, "slot_moved", "the slot is at \(confirmedFlush), beyond \(plan.position): judging again")
+      report(
+        .warning, "slot_moved",
+        "the slot is at \(confirmedFlush), beyond \(plan.position): the start is judged again")
       return restartSource(after: source.backoff.next(&random))
     }
     source.plan = nil
