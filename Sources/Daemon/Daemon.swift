@@ -1,10 +1,96 @@
-import Hummingbird
+import Glibc
+import Invalidation
+import Logging
+import PostgresSource
 import ServiceLifecycle
+import UnixSignals
 
 /// The running daemon: one event loop on its own thread, and the HTTP server beside it.
-package struct Daemon {
-  package init(configuration: Configuration, acceptGap: Bool) {}
+package struct Daemon: Sendable {
+  private let configuration: Configuration
+  private let acceptGap: Bool
 
-  /// Runs until SIGTERM or a halt, and returns the exit status.
-  package func run() async throws -> Int32 { 0 }
+  /// `acceptGap` is `cdcd run --accept-gap`: take the next gap of a `halt` rule as accepted, once.
+  package init(configuration: Configuration, acceptGap: Bool = false) {
+    self.configuration = configuration
+    self.acceptGap = acceptGap
+  }
+
+  /// Runs until SIGTERM or SIGINT, or until a gap halts it, and returns the status to exit with. A second signal
+  /// exits at once, without draining.
+  ///
+  /// Throws when the HTTP address cannot be had; PostgreSQL and Redis may be away for as long as they like.
+  package func run() async throws -> Int32 {
+    FileLimit.raise()
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let logger = Logger(configuration.log)
+    let board = StatusBoard()
+    let (listening, announce) = AsyncStream<Void>.makeStream()
+    let server = HTTPServer(
+      configuration.http, board: board, identity: DaemonIdentity(version: Version.current), logger: logger
+    ) { port in
+      logStart(logger, port: port)
+      announce.yield()
+    }
+    let loop = EventLoopService(makeEventLoop(board, logger), board: board, startAfter: listening)
+    // Shut down in reverse: the loop drains while HTTP still tells about it.
+    let group = ServiceGroup(
+      configuration: .init(
+        services: [
+          .init(service: server), .init(service: loop, successTerminationBehavior: .gracefullyShutdownGroup),
+        ], logger: logger.atLeast(.critical)))
+    let watch = Task { await Daemon.shutDown(group, on: signals, logger) }
+    defer { watch.cancel() }
+    try await group.run()
+    return loop.exitStatus
+  }
+
+  private func makeEventLoop(_ board: StatusBoard, _ logger: Logger) -> EventLoop {
+    EventLoop(
+      engine: EngineConfiguration(
+        rules: configuration.rules, slot: configuration.source.slot, retain: configuration.source.retain,
+        command: configuration.redis.command, leases: configuration.redis.leases, onGap: configuration.onGap,
+        acceptGap: acceptGap, runIdentifier: Daemon.makeRunIdentifier(),
+        targets: [configuration.redis.address.redacted]),
+      source: PostgresSourceConfiguration(
+        connection: configuration.source.postgres, slot: configuration.source.slot,
+        publication: configuration.source.publication),
+      targets: [configuration.redis.address], board: board, logger: logger)
+  }
+
+  private func logStart(_ logger: Logger, port: Int) {
+    var http = configuration.http
+    http.port = port
+    logger.info(
+      "cdcd \(Version.current) has started",
+      metadata: [
+        "source": "\(configuration.source.redacted)", "redis": "\(configuration.redis.address.redacted)",
+        "http": "\(http.description)", "rules": "\(configuration.rules.count)",
+      ])
+  }
+
+  private static func shutDown(
+    _ group: ServiceGroup, on signals: UnixSignalsSequence, _ logger: Logger
+  ) async {
+    var stoppingSince: ContinuousClock.Instant?
+    for await signal in signals {
+      if let stoppingSince {
+        // `timeout` and terminals signal the process and its group: that is one wish, not two.
+        guard stoppingSince.duration(to: .now) > .seconds(1) else { continue }
+        logger.warning("stopped by a second signal; what was in flight is replayed at the next start")
+        exit(128 + signal.rawValue)
+      }
+      stoppingSince = .now
+      logger.info("stopping: finishing what is in flight", metadata: ["signal": "\(signal)"])
+      await group.triggerGracefulShutdown()
+    }
+  }
+
+  /// 128 random bits in hexadecimal.
+  private static func makeRunIdentifier() -> String {
+    (0..<16).map { _ in
+      let byte = UInt8.random(in: .min ... .max)
+      return (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
+  }
 }

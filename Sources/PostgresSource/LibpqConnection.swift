@@ -17,7 +17,7 @@ final class LibpqConnection {
   /// Not to be used outside of this type.
   let pointer: OpaquePointer
   private let parameters: ConnectionParameters
-  private let notices = Notices()
+  private let lastWords = LastWords()
 
   @unsafe
   private init(owning pointer: OpaquePointer, _ parameters: ConnectionParameters) {
@@ -28,12 +28,11 @@ final class LibpqConnection {
     _ = unsafe PQsetNoticeReceiver(
       pointer,
       { context, result in
-        guard let context = unsafe context,
-          let state = unsafe PQresultErrorField(result, LibpqResult.ErrorField.sqlState.code)
-        else { return }
-        unsafe Unmanaged<Notices>.fromOpaque(context).takeUnretainedValue().lastState = String(cString: state)
+        guard let context = unsafe context, let result = unsafe result else { return }
+        let lastWords = unsafe Unmanaged<LastWords>.fromOpaque(context).takeUnretainedValue()
+        unsafe lastWords.hear(LibpqNotice(borrowing: result))
       },
-      Unmanaged.passUnretained(notices).toOpaque())
+      Unmanaged.passUnretained(lastWords).toOpaque())
   }
 
   deinit { unsafe PQfinish(pointer) }
@@ -106,12 +105,12 @@ final class LibpqConnection {
     return result.rows
   }
 
-  /// libpq's own words, and the SQLSTATE of the last thing the server said unasked: when it ends a session it
-  /// sends the reason and closes.
+  /// Why the connection broke: the last words of the server, which says the reason before it closes, or libpq's.
   func brokenConnection() -> CatalogError {
+    if let error = lastWords.error { return error }
     let text = unsafe PQerrorMessage(pointer).map { unsafe String(cString: $0) } ?? ""
     let message = text.isEmpty ? "the connection was closed" : parameters.redacted(oneLine(text))
-    return CatalogError(sqlState: notices.lastState, message: message)
+    return CatalogError(sqlState: nil, message: message)
   }
 
   func timeout(_ action: String) -> SourceFailure {
@@ -131,9 +130,11 @@ final class LibpqConnection {
     return SourceFailure(error, doing: "connecting")
   }
 
-  /// What the notice receiver writes to.
-  private final class Notices {
-    var lastState: String?
+  /// What the notice receiver writes to: libpq passes an error that comes unasked off as a notice.
+  private final class LastWords {
+    private(set) var error: CatalogError?
+
+    func hear(_ notice: borrowing LibpqNotice) { if notice.isFatal { error = notice.error } }
   }
 }
 

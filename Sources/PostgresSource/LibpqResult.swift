@@ -40,7 +40,19 @@ struct LibpqResult: ~Copyable {
     return unsafe String(cString: PQgetvalue(pointer, row, column))
   }
 
-  /// The error, in one line; nil fields are left out.
+  var error: CatalogError { unsafe LibpqNotice(borrowing: pointer).error }
+}
+
+/// What an error or notice says, read from a PGresult of somebody else.
+@safe
+struct LibpqNotice: ~Copyable {
+  private let pointer: OpaquePointer
+
+  /// To be used while `pointer` is valid, and no longer.
+  @unsafe
+  init(borrowing pointer: OpaquePointer) { unsafe self.pointer = pointer }
+
+  /// The error, in one line; what the server did not say is left out.
   var error: CatalogError {
     var parts: [String] = []
     for part in [ErrorField.message, .detail, .hint] {
@@ -51,18 +63,21 @@ struct LibpqResult: ~Copyable {
     return CatalogError(sqlState: field(.sqlState), message: oneLine(message))
   }
 
+  /// Whether the server ends the session with it.
+  var isFatal: Bool { ["FATAL", "PANIC"].contains(field(.severity)) }
+
   /// libpq's PG_DIAG codes: ASCII letters.
-  enum ErrorField: UInt8 {
+  private enum ErrorField: UInt8 {
+    /// Not translated.
+    case severity = 0x56  // V
     case sqlState = 0x43  // C
     case message = 0x4D  // M
     case detail = 0x44  // D
     case hint = 0x48  // H
-
-    var code: Int32 { Int32(rawValue) }
   }
 
   private func field(_ field: ErrorField) -> String? {
-    unsafe PQresultErrorField(pointer, field.code).map { unsafe String(cString: $0) }
+    unsafe PQresultErrorField(pointer, Int32(field.rawValue)).map { unsafe String(cString: $0) }
   }
 }
 
@@ -71,5 +86,5 @@ func oneLine(_ message: String) -> String {
   message.split(whereSeparator: \.isNewline)
     .map { $0.drop { $0.isWhitespace } }
     .filter { !$0.hasPrefix("LOCATION:") }
-    .joined(separator: " ")
+    .joined(separator: "; ")
 }

@@ -13,23 +13,36 @@ package struct PostgresSourceConfiguration: Sendable {
     self.publication = publication
   }
 
+  /// For the plain connection.
   func queryParameters() throws(SourceFailure) -> ConnectionParameters {
-    var parameters = try ConnectionParameters(connection)
-    parameters.set("client_encoding", "UTF8")
-    parameters.setDefault("fallback_application_name", "cdcd")
+    var parameters = try commonParameters()
+    // A slot that is being made waits for running transactions: it must not outlive a cdcd that went away, nor
+    // end early because the role has a timeout.
+    parameters.addSettings([
+      ("client_connection_check_interval", "2s"), ("statement_timeout", "0"), ("lock_timeout", "0"),
+      ("idle_session_timeout", "0"),
+    ])
     return parameters
   }
 
+  /// For the connection that streams.
   func replicationParameters() throws(SourceFailure) -> ConnectionParameters {
-    var parameters = try queryParameters()
+    var parameters = try commonParameters()
     parameters.set("replication", "database")
-    // Columns are rendered by the walsender, so these make a key the same bytes everywhere. The timeout lets
-    // a frozen cdcd's slot go to another instance (contract 5).
+    // Columns are rendered by the walsender, so the first six make a key the same bytes everywhere. The timeout
+    // lets a frozen cdcd's slot go to another instance (contract 5).
     parameters.addSettings([
       ("DateStyle", "ISO,YMD"), ("IntervalStyle", "postgres"), ("TimeZone", "UTC"),
       ("extra_float_digits", "1"), ("bytea_output", "hex"), ("lc_monetary", "C"),
-      ("wal_sender_timeout", "10s"),
+      ("wal_sender_timeout", "10s"), ("idle_session_timeout", "0"),
     ])
+    return parameters
+  }
+
+  private func commonParameters() throws(SourceFailure) -> ConnectionParameters {
+    var parameters = try ConnectionParameters(connection)
+    parameters.set("client_encoding", "UTF8")
+    parameters.setDefault("fallback_application_name", "cdcd")
     return parameters
   }
 }

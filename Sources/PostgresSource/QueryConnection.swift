@@ -4,12 +4,15 @@ package import Invalidation
 package final class QueryConnection {
   package enum Question {
     case snapshot, currentTransaction
+    /// The named slot's confirmed position.
+    case confirmedFlush(slot: String)
   }
 
   package enum Progress {
     case pending
     case snapshot(TransactionSnapshot)
     case currentTransaction(UInt64)
+    case confirmedFlush(LSN)
     /// Not to be used any more.
     case failed(SourceFailure)
   }
@@ -36,6 +39,10 @@ package final class QueryConnection {
         "SELECT pg_current_snapshot()::text, pg_is_in_recovery()", doing: "asking for a snapshot")
     case .currentTransaction:
       try session.ask("SELECT pg_current_xact_id()::text", doing: "asking for a transaction id")
+    case .confirmedFlush(let slot):
+      try session.ask(
+        "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = "
+          + CatalogSession.quoted(literal: slot), doing: "reading the slot")
     }
     self.question = question
     deadline = now + answerTime
@@ -70,6 +77,9 @@ package final class QueryConnection {
     case .currentTransaction?:
       guard let xid = UInt64(text) else { return .failed(unexpected(text)) }
       return .currentTransaction(xid)
+    case .confirmedFlush?:
+      guard let position = LSN(text) else { return .failed(unexpected(text)) }
+      return .confirmedFlush(position)
     case nil: return .failed(unexpected(text))
     }
   }

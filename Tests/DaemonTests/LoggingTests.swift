@@ -71,6 +71,15 @@ private final class Lines: Sendable {
     #expect(repeated.judge(notice, at: start + .seconds(130)) == .log(repeated: 1))
   }
 
+  @Test func recoveriesAreTold() {
+    var repeated = RepeatedNotice()
+    let start = ContinuousClock.now
+    let notice = Notice(.info, "streaming", "streaming from 0/1")
+    #expect(repeated.judge(notice, at: start) == .log(repeated: 0))
+    #expect(repeated.judge(notice, at: start + .milliseconds(900)) == .leaveOut)
+    #expect(repeated.judge(notice, at: start + .seconds(2)) == .log(repeated: 1))
+  }
+
   @Test func anotherRuleOrSeverityIsAnotherCause() {
     var repeated = RepeatedNotice()
     let now = ContinuousClock.now

@@ -44,6 +44,17 @@ func poll(_ condition: @Sendable () async throws -> Bool) async throws {
     #expect(snapshot.obstacles.map(\.check) == ["loop"])
   }
 
+  @Test func aSilentEventLoopIsStalledAndNotReady() throws {
+    let board = StatusBoard()
+    board.publish(settledStatus(1))
+    var snapshot = board.snapshot()
+    #expect(snapshot.stall == nil)
+    #expect(snapshot.obstacles.isEmpty)
+    snapshot.published -= .seconds(6)
+    #expect(snapshot.stall == "the event loop has not reported for 6 seconds")
+    #expect(snapshot.obstacles.map(\.check) == ["loop"])
+  }
+
   @Test func aSettledPositionNeedsNoWait() async {
     let board = StatusBoard()
     board.publish(settledStatus(100))
@@ -101,7 +112,7 @@ func poll(_ condition: @Sendable () async throws -> Bool) async throws {
     #expect(await board.wait(for: LSN(1), timeout: .seconds(60)) == .stopping)
   }
 
-  @Test(arguments: ["gap", "watermark", "redis"])
+  @Test(arguments: ["source", "redis", "watermark", "gap"])
   func anUnprovenPositionIsNotClaimed(check: String) async throws {
     let board = StatusBoard()
     var status = settledStatus(100)
@@ -128,11 +139,11 @@ func poll(_ condition: @Sendable () async throws -> Bool) async throws {
     #expect(await outcome == .settled(LSN(100)))
   }
 
-  /// A lost replication connection does not make what is settled untrue.
-  @Test func aLostSourceDoesNotHoldBackWhatIsSettled() async {
+  @Test(arguments: ["rules", "barrier"])
+  func whatIsSettledStaysSettled(check: String) async {
     let board = StatusBoard()
     var status = settledStatus(100)
-    status.notReady = [.init(check: "source", message: "for a test")]
+    status.notReady = [.init(check: check, message: "for a test")]
     board.publish(status)
     #expect(await board.wait(for: LSN(100), timeout: .zero) == .settled(LSN(100)))
   }

@@ -37,18 +37,17 @@ extension RealServers {
 
       // Longer than wal_sender_timeout, with other transactions all the time.
       let walsender = try session.value("SELECT pid FROM pg_stat_replication")
+      var replies: Set<String> = []
       for id in 2...14 {
-        let replied = try session.value("SELECT reply_time FROM pg_stat_replication")
+        replies.insert(try session.value("SELECT reply_time FROM pg_stat_replication"))
         try session.rows(
           "BEGIN; SET LOCAL synchronous_commit = local; UPDATE users SET name = 'x' WHERE id = \(id); COMMIT")
         try installation.expectGone("user:\(id)")
         #expect(try session.value("SELECT name FROM users WHERE id = 1") == "old")
         #expect(try redis.exists("user:1"), "the row that readers see is still the old one")
-        try eventually("a reply after \(replied)") {
-          try session.value("SELECT reply_time > '\(replied)' FROM pg_stat_replication") == "t"
-        }
         Thread.sleep(forTimeInterval: 0.9)
       }
+      #expect(replies.count > 2, "feedback flowed: \(replies)")
       #expect(try session.value("SELECT pid FROM pg_stat_replication") == walsender)
       #expect(try !installation.cdcd.settles(position, within: .seconds(1)), "not before it is visible")
 

@@ -100,7 +100,7 @@ final class SourceConnection {
       state = .streaming
       streamingSince = world.now
       arrived = max(lsn.rawValue, postgres.slot?.confirmed ?? 0)
-      instance.post(.replicationStarted, from: self)
+      instance.post(.replicationStarted(confirmedFlush: LSN(world.postgres.slot?.confirmed ?? 0)), from: self)
       walsender.wake()
       watchTimeout(walsender)
     }

@@ -18,7 +18,7 @@ verdict() {
 
 # The change has to delete exactly these keys. Usage: check_change SQL KEY...
 check_change() {
-  local sql=$1 key expected got
+  local sql=$1 expected got
   shift
   change "$sql" "$@" || true
   expected=$(printf '%s\n' "$@" | sort)

@@ -1,8 +1,13 @@
 # The Debian packages that cdcd needs. Sourced by deploy/quickstart, Tests/run and Benchmarks/memory.
 # shellcheck shell=bash disable=SC2034
 
-# To build: the two client libraries, and what the Swift toolchain takes from the system.
-build_packages=(libpq-dev libhiredis-dev pkg-config git ca-certificates binutils libc6-dev libstdc++-12-dev)
+# To build: the two client libraries, and what the Swift toolchain takes from the system, for whoever unpacked it
+# on a machine that has nothing else.
+build_packages=(
+  libpq-dev libhiredis-dev pkg-config
+  git ca-certificates binutils libc6-dev libstdc++-12-dev zlib1g-dev tzdata
+  libcurl4 libedit2 libncurses6 libpython3.11 libsqlite3-0 libxml2
+)
 
 # To run: the servers, their command line clients, and setpriv.
-server_packages=(postgresql-15 redis-server redis-tools util-linux procps)
+server_packages=(postgresql-15 redis-server redis-tools util-linux)

@@ -4,7 +4,7 @@
 
 moving=no
 if [[ -t 1 && ${TERM:-dumb} != dumb ]]; then moving=yes; fi
-bold= dim= green= yellow= red= cyan= plain=
+bold='' dim='' green='' yellow='' red='' cyan='' plain=''
 if [[ $moving == yes && -z ${NO_COLOR:-} ]]; then
   bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' yellow=$'\e[33m' red=$'\e[31m' cyan=$'\e[36m' plain=$'\e[0m'
 fi

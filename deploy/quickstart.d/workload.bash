@@ -1,7 +1,7 @@
 # What the quickstart does while cdcd runs: caches values, changes rows, and watches the keys go. It talks to
 # Redis through bash's own /dev/tcp, since starting redis-cli takes longer than what is measured here.
 # Sourced by deploy/quickstart.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # Prints the answer of cdcd to GET /PATH. Usage: http_get PATH
 http_get() {

@@ -1,4 +1,6 @@
 import Glibc
+// Which of the two modules owns timespec depends on what else the target imports.
+import SwiftOverlayShims
 import Invalidation
 
 /// The clocks of the event loop, the only place that reads them for the Engine.

@@ -25,7 +25,7 @@ extension Shell {
     case .connectRedis(let target): connectRedis(target)
     case .sendRedis(let target, let bytes): sendRedis(target, bytes)
     case .closeRedis(let target): targets[target] = nil
-    case .report(let notice): notices.write(notice, now: Clock.monotonic())
+    case .report(let notice): notices.log(notice)
     case .halt(let reason): outcome = .halted(reason)
     case .finished: outcome = .finished
     }

@@ -53,7 +53,8 @@ extension Shell {
     query = .closed
     let replication: ReplicationConnection
     switch source {
-    case .connected(let connection), .starting(let connection, _), .streaming(let connection):
+    case .connected(let connection), .starting(let connection, _), .verifying(let connection),
+      .streaming(let connection):
       replication = connection
     case .closed, .connecting: return
     }
@@ -68,7 +69,7 @@ extension Shell {
   /// `readable` and `ready` are what poll(2) said of the replication side's socket.
   func advanceSource(readable: Bool, ready: Bool) {
     switch source {
-    case .closed: return
+    case .closed, .verifying: return
     case .connecting(let connector): if ready { advance(connector) }
     case .connected(let replication), .starting(let replication, _): if ready { advanceStart(replication) }
     case .streaming(let replication):
@@ -94,10 +95,29 @@ extension Shell {
     switch replication.advanceStart() {
     case .pending: return
     case .started:
-      source = .streaming(replication)
-      handle(.replicationStarted)
+      source = .verifying(replication)
+      verifySlot()
     case .failed(let failure): failSource(failure)
     }
+  }
+
+  /// The slot is ours now and nobody else can move it, but somebody may have since its position was read: a start
+  /// before its position skips the changes between in silence.
+  private func verifySlot() {
+    guard case .open(let query) = query else {
+      return failSource(SourceFailure(.unavailable, "PostgreSQL: the query connection was lost at the start"))
+    }
+    do throws(SourceFailure) {
+      try query.ask(.confirmedFlush(slot: sourceConfiguration.slot), now: Clock.monotonic())
+    } catch {
+      failSource(error)
+    }
+  }
+
+  private func slotVerified(_ position: LSN) {
+    guard case .verifying(let replication) = source else { return }
+    source = .streaming(replication)
+    handle(.replicationStarted(confirmedFlush: position))
   }
 
   private func flush(_ replication: ReplicationConnection) -> Bool {
@@ -153,13 +173,14 @@ extension Shell {
         gulp.release()
         handle(.snapshot(snapshot))
       case .currentTransaction(let xid): handle(.currentTransaction(xid))
+      case .confirmedFlush(let position): slotVerified(position)
       case .failed(let failure): failQuery(failure)
       }
     }
   }
 
   private func report(_ connector: SourceConnector) {
-    while let notice = connector.takeNotice() { notices.write(notice, now: Clock.monotonic()) }
+    while let notice = connector.takeNotice() { notices.log(notice) }
   }
 }
 
@@ -173,6 +194,7 @@ extension Shell {
   }
 
   func failQuery(_ failure: SourceFailure) {
+    if case .verifying = source { return failSource(failure) }
     loseQuery(failure)
     performEffects()
   }
@@ -192,7 +214,7 @@ extension Shell {
     switch source {
     case .connecting(let connector): connector.deadline
     case .starting(_, let deadline): deadline
-    case .closed, .connected, .streaming: nil
+    case .closed, .connected, .verifying, .streaming: nil
     }
   }
 

@@ -15,6 +15,8 @@ final class Shell {
     case connected(ReplicationConnection)
     /// START_REPLICATION is sent and has to be answered by then.
     case starting(ReplicationConnection, deadline: Int64)
+    /// The stream has begun; the slot's position is being asked for, and nothing is read meanwhile.
+    case verifying(ReplicationConnection)
     case streaming(ReplicationConnection)
   }
 
@@ -33,7 +35,7 @@ final class Shell {
   /// Whether the replication socket is left alone for a moment.
   var gulp = Gulp()
   var outcome: EventLoop.Outcome?
-  var notices: NoticeLog
+  let notices: NoticeLog
 
   let sourceConfiguration: PostgresSourceConfiguration
   let addresses: [RedisAddress]
@@ -54,7 +56,7 @@ final class Shell {
     self.targets = targets.map { _ in nil }
     self.board = board
     self.wakeup = wakeup
-    notices = NoticeLog(logger)
+    notices = NoticeLog(logger: logger, board: board)
     publisher = Publisher(board)
     polled = PollSet(places: Place.firstTarget + targets.count)
   }
@@ -80,6 +82,7 @@ final class Shell {
 
   /// One turn: what is ready is handled in this order, for these reasons.
   private func turn() {
+    let wasHolding = gulp.isHolding
     // Stopping and waiting readers change what the Engine does with all the rest, and are rare.
     takeRequests()
     // Replies free memory, end a gulp and tell whether more input is wanted at all.
@@ -87,7 +90,11 @@ final class Shell {
     // Answers clear what waits at the barrier, before new changes queue behind it.
     if polled.isReady(Place.query) { advanceQuery() }
     // Input makes new work, so it comes when the old has been moved on as far as it goes.
-    advanceSource(readable: polled.isReadable(Place.source), ready: polled.isReady(Place.source))
+    // During a gulp its socket was not polled; when one has just ended, looking is cheaper than another turn.
+    if gulp.isOver(at: Clock.monotonic()) { gulp.release() }
+    let gulpEnded = wasHolding && !gulp.isHolding
+    advanceSource(
+      readable: polled.isReadable(Place.source) || gulpEnded, ready: polled.isReady(Place.source))
     // Deadlines last: what arrived in time has been seen by now.
     checkDeadlines(now: Clock.monotonic())
   }
@@ -136,7 +143,7 @@ final class Shell {
 
   private func sourceInterest() -> (fileDescriptor: Int32, events: Int16) {
     switch source {
-    case .closed: return (-1, 0)
+    case .closed, .verifying: return (-1, 0)
     case .connecting(let connector): return (connector.fileDescriptor, connector.pollEvents)
     case .connected(let replication), .starting(let replication, _):
       return (replication.fileDescriptor, replication.startPollEvents)
@@ -165,14 +172,15 @@ final class Shell {
   }
 
   private func checkDeadlines(now: Int64) {
-    if let end = gulp.end, now >= end { gulp.release() }
     if let deadline = connectionDeadline(), now >= deadline { failOverdue(now: now) }
     if let deadline = engine.deadline, now >= deadline { handle(.deadlineReached) }
   }
 
   private func connectionDeadline() -> Int64? {
-    let own = [sourceDeadline(), queryDeadline()] + targets.map { $0?.deadline }
-    return own.compactMap { $0 }.min()
+    var earliest = sourceDeadline() ?? .max
+    earliest = min(earliest, queryDeadline() ?? .max)
+    for connection in targets { earliest = min(earliest, connection?.deadline ?? .max) }
+    return earliest == .max ? nil : earliest
   }
 
   private func failOverdue(now: Int64) {

@@ -8,6 +8,12 @@ package struct ChangeReport: Sendable, Equatable {
     package var keys: [String]
     /// Why there is no key, or what happens instead.
     package var reason: String?
+
+    package init(rule: String, keys: [String], reason: String?) {
+      self.rule = rule
+      self.keys = keys
+      self.reason = reason
+    }
   }
 
   /// One for each rule, in the order of the file.
@@ -58,12 +64,17 @@ package struct ChangeReport: Sendable, Equatable {
       return "nothing of its when_changed (\(rule.whenChanged.joined(separator: ", "))) changed"
     case .conditionNotMet: return "its where: holds for no row of the change"
     case .rendered where change.operation == .truncate, .incomplete where change.operation == .truncate:
-      return "every key that matches "
-        + rule.flushPatterns.map { String(decoding: $0, as: UTF8.self) }
-        .joined(separator: ", ") + " is flushed"
+      return truncation(rule)
     case .incomplete: return "the rows lack a column"
     case .rendered: return verdict.keys.isEmpty ? "a column of each of its keys is NULL" : nil
     }
+  }
+
+  /// A truncated table has no row images: the rule's patterns are flushed.
+  private static func truncation(_ rule: Rule) -> String {
+    let patterns = rule.flushPatterns.map { String(decoding: $0, as: UTF8.self) }
+    guard !patterns.isEmpty else { return "its keys have no common beginning to flush by: on_gap decides" }
+    return "every key that matches \(patterns.joined(separator: ", ")) is flushed"
   }
 
   /// For people: a line for each key, and one for each rule that has none.

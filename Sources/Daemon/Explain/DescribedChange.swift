@@ -4,6 +4,8 @@ package import Invalidation
 package struct DescribedChange: Sendable {
   package struct Invalid: Error, Equatable, CustomStringConvertible {
     package var description: String
+
+    package init(description: String) { self.description = description }
   }
 
   package typealias Row = [(String, String?)]

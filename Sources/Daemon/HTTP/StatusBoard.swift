@@ -13,6 +13,8 @@ package final class StatusBoard: Sendable {
     package var moment: Moment
     /// The same moment on the board's own clock; its age says whether the event loop still turns.
     package var published: ContinuousClock.Instant
+    /// Without a word of the event loop for this long it counts as stalled.
+    package let maximumSilence: Duration
     /// False until the first publication; the status is a placeholder then.
     package var hasReported = false
     package var checks: [HealthCheck]
@@ -21,7 +23,8 @@ package final class StatusBoard: Sendable {
     package var recentNotices: [RecordedNotice]
 
     /// Nothing was published yet: not ready, and every number zero.
-    fileprivate init(unpublishedSince created: ContinuousClock.Instant) {
+    fileprivate init(unpublishedSince created: ContinuousClock.Instant, maximumSilence: Duration) {
+      self.maximumSilence = maximumSilence
       status = EngineStatus()
       status.notReady = [.init(check: "loop", message: "the event loop has not reported yet")]
       statistics = Statistics()
@@ -49,8 +52,9 @@ package final class StatusBoard: Sendable {
 
   private let state: Mutex<State>
 
-  package init() {
-    state = Mutex(State(latest: Snapshot(unpublishedSince: .now)))
+  /// The event loop publishes once a second; without a word for `maximumSilence` it counts as stalled.
+  package init(maximumSilence: Duration = .seconds(5)) {
+    state = Mutex(State(latest: Snapshot(unpublishedSince: .now, maximumSilence: maximumSilence)))
   }
 
   /// Called by the event loop's thread: at most every 100 ms, at least once a second, and at once when the
@@ -107,8 +111,8 @@ package final class StatusBoard: Sendable {
     state.withLock { $0.wake = wake }
   }
 
-  /// Returns as soon as the published status proves that `lsn` is settled: at or beyond it, every target
-  /// connected, the watermark intact and no flush open (contract 4). A cancelled task stops waiting at once.
+  /// Returns as soon as the published status proves that `lsn` is settled: at or beyond it, streaming, every
+  /// target connected, the watermark intact and no flush open (contract 4). A cancelled task stops waiting at once.
   package func wait(for lsn: LSN, timeout: Duration) async -> WaitOutcome {
     let ticket = state.withLock { $0.waiting.makeTicket(for: lsn) }
     var alarm: Task<Void, Never>?
@@ -165,10 +169,11 @@ package final class StatusBoard: Sendable {
 }
 
 extension EngineStatus {
-  /// The position that `/wait` may claim as settled; nil while it cannot be proved. A settled position says
-  /// nothing about a Redis that is away: it may come back without its last deletes (contract 3).
+  /// The position that `/wait` may claim as settled; nil while it cannot be proved. A Redis that is away may come
+  /// back without its last deletes (contract 3), and a server that is away may come back on another timeline,
+  /// where an earlier position stands for other transactions.
   var claimable: LSN? {
-    let unproven = notReady.contains { ["gap", "watermark", "redis"].contains($0.check) }
+    let unproven = notReady.contains { ["source", "redis", "watermark", "gap"].contains($0.check) }
     return unproven || !openFlushes.isEmpty ? nil : settled
   }
 }

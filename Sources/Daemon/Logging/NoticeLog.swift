@@ -13,7 +13,7 @@ package final class NoticeLog: Sendable {
     self.board = board
   }
 
-  /// Logs the notice, or counts it when one of the same cause was logged within the last minute.
+  /// Logs the notice, or counts it when one of the same cause was logged a short while ago.
   package func log(_ notice: Notice) {
     board?.record(notice)
     let level = notice.severity.level

@@ -1,7 +1,7 @@
 import Invalidation
 
-/// Decides which of many equal notices reach the log: the first of a cause at once, then one in a minute that
-/// tells how many were left out.
+/// Decides which of many equal notices reach the log: the first of a cause at once, then one in a minute (in a
+/// second, for those below a warning) that tells how many were left out.
 struct RepeatedNotice {
   enum Verdict: Equatable {
     /// Log it, and say that so many equal ones were left out since the last.
@@ -20,7 +20,11 @@ struct RepeatedNotice {
     var leftOut = 0
   }
 
-  private static let interval = Duration.seconds(60)
+  /// Good news are few, and who has just read of a lost connection wants to read of the new one.
+  private static func interval(_ severity: Notice.Severity) -> Duration {
+    severity >= .warning ? .seconds(60) : .seconds(1)
+  }
+
   /// Causes are few and fixed, rules are not; beyond this many everything is forgotten, and logged once more.
   private static let capacity = 1_024
 
@@ -28,7 +32,8 @@ struct RepeatedNotice {
 
   mutating func judge(_ notice: Notice, at now: ContinuousClock.Instant) -> Verdict {
     let cause = Cause(name: notice.cause, rule: notice.rule, severity: notice.severity.rawValue)
-    if let history = histories[cause], history.lastLogged.duration(to: now) < RepeatedNotice.interval {
+    let interval = RepeatedNotice.interval(notice.severity)
+    if let history = histories[cause], history.lastLogged.duration(to: now) < interval {
       histories[cause]?.leftOut += 1
       return .leaveOut
     }

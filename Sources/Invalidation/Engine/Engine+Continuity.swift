@@ -91,9 +91,18 @@ extension Engine {
     if found.watermark == targets[target].acknowledgedValue {
       // Nothing was lost, and nothing more was acknowledged.
     } else if let index = targets[target].inFlight.firstIndex(where: { $0.value == found.watermark }) {
-      for _ in 0...index { acknowledgeFirst(target, hits: 0) }
+      if targets[target].ranBare {
+        repair(target, from: found.watermark)
+      } else {
+        for _ in 0...index { acknowledgeFirst(target, hits: 0) }
+      }
     } else if found.watermark.isEmpty, targets[target].isUnbroken, isSameHistory {
-      repairEvicted(target)
+      statistics.evictedWatermarks += 1
+      report(
+        .warning, "watermark_evicted",
+        "the watermark was evicted or flushed away and is written again; use a maxmemory-policy of volatile-* or noeviction"
+      )
+      repair(target, from: [])
     } else {
       return lineageBroke(target)
     }
@@ -107,16 +116,12 @@ extension Engine {
     scanNext(target)
   }
 
-  private mutating func repairEvicted(_ target: Int) {
-    statistics.evictedWatermarks += 1
-    report(
-      .warning, "watermark_evicted",
-      "the watermark was evicted or flushed away and is written again; use a maxmemory-policy of volatile-* or noeviction"
-    )
+  /// Sets the watermark back to the last one that is known to stand for its deletes.
+  private mutating func repair(_ target: Int, from present: [UInt8]) {
     guard let watermarkKeys else { return }
     targets[target].owesRuleSet = true
     var writer = CommandWriter()
-    BatchEncoder.writeCompareAndSet(watermarkKeys, [], targets[target].acknowledgedValue, to: &writer)
+    BatchEncoder.writeCompareAndSet(watermarkKeys, present, targets[target].acknowledgedValue, to: &writer)
     expect(target, [.repair])
     emit(.sendRedis(target: target, bytes: writer.bytes))
   }

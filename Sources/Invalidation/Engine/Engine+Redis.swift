@@ -115,6 +115,7 @@ extension Engine {
     }
     targets[target].progressAt = now.monotonic
     if case .error(let text) = reply {
+      if expectation == .multi { targets[target].ranBare = true }
       return fail(target, kind: RedisReply.kind(ofError: text), String(decoding: text, as: UTF8.self))
     }
     switch (expectation, reply) {
@@ -173,6 +174,7 @@ extension Engine {
     targets[target].wasReady = true
     targets[target].backoff.reset()
     targets[target].deletesOutside = false
+    targets[target].ranBare = false
     targets[target].lastError = nil
     acknowledgeFirst(target, hits: hits)
     closeSmallBatch(target)
@@ -187,7 +189,7 @@ extension Engine {
     targets[target].acknowledgedValue = batch.value
     for entry in batch.ruleCounts { statistics.keysDeleted[Int(entry.rule)] += UInt64(entry.count) }
     statistics.keysHit += UInt64(max(0, hits))
-    for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall - commitTime) }
+    for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall &- commitTime) }
     confirmed.note(settled, at: now.monotonic)
   }
 }

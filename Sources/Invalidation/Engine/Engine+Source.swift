@@ -38,8 +38,15 @@ extension Engine {
     emit(.startReplication(plan.position))
   }
 
-  mutating func replicationStarted() {
+  mutating func replicationStarted(slotAt confirmedFlush: LSN) {
     guard source.phase == .starting, let plan = source.plan, let facts = source.facts else { return }
+    guard confirmedFlush <= plan.position else {
+      // Somebody moved or remade the slot since it was read: the server skips what is between, in silence.
+      report(
+        .warning, "slot_moved",
+        "the slot is at \(confirmedFlush), beyond \(plan.position): the start is judged again")
+      return restartSource(after: source.backoff.next(&random))
+    }
     source.plan = nil
     source.phase = .streaming
     source.startedAt = now.monotonic
@@ -142,6 +149,8 @@ extension Engine {
   }
 
   mutating func expectPosition(_ position: LSN) {
+    // A position that nobody waits for any more, perhaps one that will never come, is not asked for again.
+    if awaitedUntil < now.monotonic { awaited = .zero }
     awaited = max(awaited, position)
     awaitedUntil = now.monotonic + 60_000_000_000
     awaitedProbeAt = now.monotonic

@@ -66,7 +66,7 @@ package struct Engine: Sendable {
     switch event {
     case .sourceConnected(let facts): sourceConnected(facts)
     case .sourceFailed(let failure): sourceFailed(failure)
-    case .replicationStarted: replicationStarted()
+    case .replicationStarted(let position): replicationStarted(slotAt: position)
     case .snapshot(let snapshot): snapshotArrived(snapshot)
     case .currentTransaction(let xid): currentTransactionArrived(xid)
     case .queryReconnected(let facts): queryReconnected(facts)

@@ -5,8 +5,9 @@ package enum Event: Sendable {
   /// `connectSource` or `startReplication` failed, or the replication stream ended. The shell has closed
   /// both PostgreSQL connections and will report nothing more about them.
   case sourceFailed(SourceFailure)
-  /// Answers `Effect.startReplication`: the server has switched to CopyBoth; messages follow.
-  case replicationStarted
+  /// Answers `Effect.startReplication`: the server has switched to CopyBoth; messages follow. The slot's
+  /// `confirmed_flush_lsn` was read after the stream had begun, when nobody else could move it any more.
+  case replicationStarted(confirmedFlush: LSN)
   /// Answers `Effect.querySnapshot`.
   case snapshot(TransactionSnapshot)
   /// Answers `Effect.queryCurrentTransaction`: the 64-bit xid that `pg_current_xact_id()` assigned.

@@ -77,6 +77,8 @@ struct RedisTarget: Sendable {
   var inFlight = Deque<Batch>()
   var sentCount = 0
   var unacknowledgedBytes = 0
+  /// Redis refused a MULTI: what was pipelined behind it ran bare, the watermark perhaps without its deletes.
+  var ranBare = false
   /// After an OOM the deletes go outside first (contract 3).
   var deletesOutside = false
 

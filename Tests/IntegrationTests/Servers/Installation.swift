@@ -85,13 +85,14 @@ final class Installation: Sendable {
     return started
   }
 
-  /// Caches a value under each key and grants a lease on it, runs the statements, waits until they are
-  /// settled, and answers with those of the keys that went, in the order given. A lease has to go exactly when
+  /// Waits until earlier changes are settled, caches a value under each key and grants a lease on it, runs the
+  /// statements, waits until they are settled, and answers with those of the keys that went, in the order given. A lease has to go exactly when
   /// its key goes.
   func keysGone(
     of keys: [String], after sql: String, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> [String] {
     let client = try redis.client()
+    try expectSettled(sourceLocation: sourceLocation)
     for key in keys {
       try client("SET", key, "cached")
       try client("SET", Lease.key(for: key), "token")

@@ -1,0 +1,259 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  @Suite struct Setup {
+    static let users = "CREATE TABLE users (id bigint PRIMARY KEY, email text, name text)"
+
+    @Test("setup makes the publication and the slot, and nothing a second time")
+    func creates() throws {
+      let server = try SetupServer(
+        """
+        \(Self.users);
+        CREATE TABLE "Order Items" ("Id" int, line int, PRIMARY KEY ("Id", line));
+        CREATE TABLE heir () INHERITS (users);
+        """)
+      let rules = #"[{table: users, keys: ['u:{id}']}, {table: '"Order Items"', keys: ['i:{Id}:{line}']}]"#
+      let dry = try server.cdcd("setup", "--dry-run", rules: rules)
+      #expect(dry.status == 0)
+      #expect(try server.installed() == [])
+      let check = try server.cdcd("check", rules: rules)
+      #expect(check.status == 1)
+      #expect(check.output.contains("There is no publication cdcd."))
+      #expect(check.output.contains("There is no replication slot cdcd."))
+
+      let first = try server.cdcd("setup", rules: rules)
+      #expect(first.status == 0)
+      #expect(first.output == dry.output)
+      let installed = [
+        "publication cdcd t t t t f", "slot cdcd pgoutput postgres", #"table "Order Items""#, "table users",
+      ]
+      #expect(try server.installed() == installed)
+
+      let second = try server.cdcd("setup", rules: rules)
+      #expect(second.status == 0)
+      #expect(second.output.hasSuffix("Nothing is missing.\n"))
+      #expect(try server.installed() == installed)
+      let done = try server.cdcd("check", "--json", rules: rules)
+      #expect(done.status == 0)
+      #expect(done.output.contains(#""ok" : true"#))
+      #expect(done.output.contains("Other tables inherit from"))
+      // The heir, which has no key, was not published: its rows can still be changed.
+      try server.postgres.query(
+        "INSERT INTO heir VALUES (1, 'a', 'b'); UPDATE heir SET name = 'c'; DELETE FROM heir")
+    }
+
+    @Test("the SQL in sql/ is what setup installs")
+    func readableSQL() throws {
+      let server = try SetupServer(
+        """
+        CREATE TABLE users (id bigint PRIMARY KEY, email text, name text);
+        CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint, status text, total numeric);
+        CREATE TABLE order_items (order_id bigint, line int, sku text, quantity int, PRIMARY KEY (order_id, line));
+        """)
+      let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+      let psql = try CommandResult.of(
+        [
+          "/usr/bin/psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", server.postgres.url, "-f",
+          root.appending(path: "sql/publication-and-slot.sql").path,
+        ], in: server.folder)
+      #expect(psql.status == 0, "\(psql.output)")
+      let check = try CommandResult.of(
+        [
+          try CDCDProcess.binary, "check", "--config", root.appending(path: "deploy/rules.example.yaml").path,
+        ],
+        in: server.folder, environment: ["CDCD_POSTGRES": server.postgres.url])
+      #expect(check.output == "Everything is right: 5 rules.\n")
+      #expect(check.status == 0)
+    }
+
+    @Test(
+      "setup never publishes a table whose own updates would then fail",
+      arguments: [
+        ("CREATE TABLE t (id int)", "t"),
+        ("CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING", "t"),
+        ("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE)", "t"),
+        (
+          """
+          CREATE TABLE t (id int NOT NULL); CREATE UNIQUE INDEX x ON t (id);
+          ALTER TABLE t REPLICA IDENTITY USING INDEX x; DROP INDEX x
+          """, "t"
+        ),
+        (
+          """
+          CREATE TABLE t (id int) PARTITION BY RANGE (id);
+          CREATE TABLE a PARTITION OF t FOR VALUES FROM (0) TO (10);
+          CREATE TABLE b PARTITION OF t FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
+          CREATE TABLE c PARTITION OF b FOR VALUES FROM (10) TO (20);
+          ALTER TABLE a REPLICA IDENTITY FULL
+          """, "c"
+        ),
+      ])
+    func refusesTablesWithoutIdentity(schema: String, leaf: String) throws {
+      let server = try SetupServer(schema + "; INSERT INTO t VALUES (1), (11)")
+      for command in ["setup", "check", "run"] {
+        let result = try server.cdcd(command, rules: "[{table: t, on: [insert], keys: ['t:{id}']}]")
+        #expect(result.status == (command == "run" ? 78 : 1))
+        #expect(result.output.contains(#"ALTER TABLE "public"."\#(leaf)" REPLICA IDENTITY FULL;"#))
+      }
+      #expect(try server.installed() == [])
+      let dry = try server.cdcd("setup", "--dry-run", rules: "[{table: t, on: [insert], keys: ['t:{id}']}]")
+      #expect(!dry.output.contains("PUBLICATION"))
+
+      // What it says is needed is enough, and the application's statements go on.
+      try server.postgres.query(#"ALTER TABLE "\#(leaf)" REPLICA IDENTITY FULL"#)
+      let setup = try server.cdcd("setup", rules: "[{table: t, on: [insert], keys: ['t:{id}']}]")
+      #expect(setup.status == 0, "\(setup.output)")
+      try server.postgres.query("UPDATE t SET id = id + 1; DELETE FROM t")
+    }
+
+    @Test("the replica identity has to cover keys, where and when_changed")
+    func coverage() throws {
+      let server = try SetupServer(
+        """
+        \(Self.users);
+        CREATE TABLE pairs (a int NOT NULL, b int NOT NULL, c int);
+        CREATE UNIQUE INDEX pair ON pairs (a, b) INCLUDE (c);
+        ALTER TABLE pairs REPLICA IDENTITY USING INDEX pair;
+        """)
+      let full = #"ALTER TABLE "public"."users" REPLICA IDENTITY FULL;"#
+      let cases: [(rules: String, uncovered: String?)] = [
+        ("[{table: users, keys: ['u:{id}']}]", nil),
+        (
+          "[{table: users, keys: ['u:{email}']}]",
+          #"reads "email", which the replica identity of "public"."users""#
+        ),
+        ("[{table: users, keys: ['u:{id}'], where: {name: a}}]", #"reads "name","#),
+        ("[{table: users, keys: ['u:{id}'], when_changed: [name, email]}]", #"reads "name", "email","#),
+        ("[{table: users, on: [insert], keys: ['u:{email}']}]", nil),
+        ("[{table: users, on: [truncate, delete], keys: ['u:{email}']}]", #"reads "email","#),
+        ("[{table: pairs, keys: ['p:{a}:{b}']}]", nil),
+        ("[{table: pairs, keys: ['p:{a}:{c}']}]", #"reads "c","#),
+      ]
+      for (rules, uncovered) in cases {
+        let result = try server.cdcd("setup", "--dry-run", rules: rules)
+        #expect(result.status == (uncovered == nil ? 0 : 1), "\(rules)")
+        guard let uncovered else { continue }
+        #expect(result.output.contains(uncovered), "\(rules): \(result.output)")
+        #expect(try server.cdcd("run", rules: rules).status == 78)
+      }
+      #expect(try server.cdcd("setup", "--dry-run", rules: cases[1].rules).output.contains(full))
+      try server.postgres.query(full)
+      #expect(try server.cdcd("setup", "--dry-run", rules: cases[1].rules).status == 0)
+    }
+
+    @Test("setup adds tables, and sends partitions under their root's name")
+    func completes() throws {
+      let server = try SetupServer(
+        """
+        \(Self.users);
+        CREATE TABLE parts (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
+        CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+        CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20);
+        """)
+      let one = "[{table: users, keys: ['u:{id}']}]"
+      let two = "[{table: users, keys: ['u:{id}']}, {table: parts, keys: ['p:{id}']}]"
+      #expect(try server.cdcd("setup", rules: one).status == 0)
+      #expect(try server.cdcd("setup", rules: two).status == 0)
+      #expect(
+        try server.installed()
+          == ["publication cdcd t t t t t", "slot cdcd pgoutput postgres", "table parts", "table users"])
+      let leaf = try server.cdcd("check", rules: "[{table: parts_1, keys: ['p:{id}']}]")
+      #expect(leaf.status == 1)
+      #expect(leaf.output.contains(#"table: '"public"."parts"'"#))
+      let uncovered = try server.cdcd("check", rules: "[{table: parts, keys: ['p:{note}']}]")
+      #expect(uncovered.output.contains(#"ALTER TABLE "public"."parts_1" REPLICA IDENTITY FULL;"#))
+      #expect(uncovered.output.contains(#"ALTER TABLE "public"."parts_2" REPLICA IDENTITY FULL;"#))
+    }
+
+    @Test("what others have made and hides changes is named, not altered")
+    func leavesOthersAlone() throws {
+      let server = try SetupServer(
+        "\(Self.users); CREATE PUBLICATION cdcd FOR TABLE users WHERE (id > 5) WITH (publish = 'insert')")
+      let rules = "[{table: users, keys: ['u:{id}']}]"
+      let restricted = try server.cdcd("setup", rules: rules)
+      #expect(restricted.status == 1)
+      #expect(restricted.output.contains("does not publish every kind of change"))
+      #expect(restricted.output.contains(#"ALTER PUBLICATION "cdcd" DROP TABLE "public"."users";"#))
+      #expect(try server.installed() == ["publication cdcd t f f f f", "table users"])
+
+      try server.postgres.query("DROP PUBLICATION cdcd")
+      try server.postgres.query("SELECT pg_create_logical_replication_slot('cdcd', 'test_decoding')")
+      let plugin = try server.cdcd("setup", rules: rules)
+      #expect(plugin.status == 1)
+      #expect(plugin.output.contains("belongs to the plugin test_decoding"))
+
+      try server.postgres.query("SELECT pg_drop_replication_slot('cdcd')")
+      try server.postgres.query("SELECT pg_create_logical_replication_slot('cdcd', 'pgoutput')")
+      let order = try server.cdcd("setup", rules: rules)
+      #expect(order.status == 1)
+      #expect(order.output.contains("is older than the publication"))
+      #expect(try server.installed() == ["slot cdcd pgoutput postgres"])
+    }
+
+    @Test("check names what is not there, and values that PostgreSQL never prints")
+    func names() throws {
+      let server = try SetupServer(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, price numeric(10, 2), done boolean, code char(4), day date,
+          twice int GENERATED ALWAYS AS (id * 2) STORED);
+        ALTER TABLE t REPLICA IDENTITY FULL;
+        CREATE VIEW v AS SELECT * FROM t;
+        CREATE UNLOGGED TABLE u (id int PRIMARY KEY);
+        """, settings: ["wal_level=replica"])
+      let rules = """
+        [{table: t, keys: ['t:{id}'], where: {price: 1.5}}, {table: t, keys: ['t:{id}'], where: {price: 1.50}},
+         {table: t, keys: ['t:{id}'], where: {done: true, day: 2024-01-31}},
+         {table: t, keys: ['t:{id}'], where: {done: 'true'}}, {table: t, keys: ['t:{id}'], where: {code: ab}},
+         {table: t, keys: ['t:{idd}']}, {table: t, keys: ['t:{twice}']}, {table: v, keys: ['v:{id}']},
+         {table: u, keys: ['u:{id}']}, {table: nowhere, keys: ['n:{id}']},
+         {table: t, keys: ['t:{id}'], where: {day: soon}}]
+        """
+      let result = try server.cdcd("check", rules: rules)
+      #expect(result.status == 1)
+      for expected in [
+        "Write '1.50'.", "Write 't'.", "Write 'ab  '.", "Write a value of the type: ",
+        #"reads the column "idd", which "public"."t" does not have"#, #"The nearest is "id"."#,
+        #"reads the generated column "twice""#, #""public"."v" is not a table that PostgreSQL can publish"#,
+        #"ALTER TABLE "public"."u" SET LOGGED;"#, #"There is no table "public"."nowhere"."#,
+        "ALTER SYSTEM SET wal_level = logical;",
+      ] {
+        #expect(result.output.contains(expected), "\(expected) in \(result.output)")
+      }
+      #expect(result.output.split(separator: "\n").filter { $0.contains("never prints") }.count == 4)
+    }
+
+    @Test("exit codes")
+    func exitCodes() throws {
+      let folder = try TemporaryFolder()
+      let good = try folder.write(
+        """
+        source: {postgres: 'host=127.0.0.1 port=1 password=hunter2'}
+        redis: {url: 'redis://127.0.0.1:1'}
+        rules: [{table: users, keys: ['u:{id}']}]
+        """, to: "good.yaml")
+      let bad = try folder.write("redis: {url: 'redis://:hunter2@h:x'}\n", to: "bad.yaml")
+      let cases: [(words: [String], status: Int32)] = [
+        (["check", "--offline", "--config", good], 0), (["--version"], 0), (["--help"], 0),
+        (["check", "--config", good], 69), (["setup", "--config", good], 69),
+        (["check", "--offline", "--config", bad], 78), (["--config", bad], 78),
+        (["--config", folder.file("missing.yaml")], 78),
+        (["frobnicate"], 64), (["check", "--bogus"], 64), (["run"], 64),
+        (["explain", "--config", good, "--table", "users", "--new", "{\"id\": 1}"], 0),
+        (["explain", "--config", good, "--table", "users", "--new", "{\"ix\": 1}"], 1),
+        (["explain", "--config", good, "--table", "users", "--new", "{"], 64),
+      ]
+      for (words, status) in cases {
+        let result = try CommandResult.of([try CDCDProcess.binary] + words, in: folder)
+        #expect(result.status == status, "\(words): \(result.output)")
+        #expect(!result.output.contains("hunter2"), "\(words): \(result.output)")
+      }
+      let json = try CommandResult.of(
+        [try CDCDProcess.binary, "check", "--json", "--offline", "--config", bad], in: folder)
+      #expect(json.status == 78)
+      #expect(json.output.contains(#""ok" : false"#))
+      #expect(json.output.contains(#"bad.yaml:1:14: found a port that is no number"#))
+    }
+  }
+}
