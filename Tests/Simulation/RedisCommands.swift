@@ -174,6 +174,7 @@ extension ModelRedis {
         return error("READONLY You can't write against a read only replica. script: 1")
       }
       data.set(key, .text(command[5]))
+      connection.chainHolds = old == command[4]
       world.oracle.watermarkWritten(key)
     }
     world.trace {
