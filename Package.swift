@@ -86,7 +86,10 @@ let package = Package(
     ),
     .testTarget(
       name: "DaemonTests",
-      dependencies: ["Daemon", "Invalidation", "PostgresSource", "RedisSink"],
+      dependencies: [
+        "Daemon", "Invalidation", "PostgresSource", "RedisSink",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict
     ),
     .testTarget(

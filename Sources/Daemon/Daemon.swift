@@ -72,13 +72,15 @@ package struct Daemon: Sendable {
   private static func shutDown(
     _ group: ServiceGroup, on signals: UnixSignalsSequence, _ logger: Logger
   ) async {
-    var isStopping = false
+    var stoppingSince: ContinuousClock.Instant?
     for await signal in signals {
-      if isStopping {
+      if let stoppingSince {
+        // `timeout` and terminals signal the process and its group: that is one wish, not two.
+        guard stoppingSince.duration(to: .now) > .seconds(1) else { continue }
         logger.warning("stopped by a second signal; what was in flight is replayed at the next start")
         exit(128 + signal.rawValue)
       }
-      isStopping = true
+      stoppingSince = .now
       logger.info("stopping: finishing what is in flight", metadata: ["signal": "\(signal)"])
       await group.triggerGracefulShutdown()
     }

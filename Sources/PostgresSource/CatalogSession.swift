@@ -35,13 +35,19 @@ package final class CatalogSession {
   ///
   /// Source: PostgreSQL manual, chapter 4.1.2 "Constants".
   package static func quoted(literal text: String) -> String {
-    guard text.contains("\\") else { return quote(text, with: "'") }
-    let escaped = text.split(separator: "\\", omittingEmptySubsequences: false).joined(separator: "\\\\")
-    return "E" + quote(escaped, with: "'")
+    guard text.unicodeScalars.contains("\\") else { return quote(text, with: "'") }
+    let escaped = text.unicodeScalars.flatMap { $0 == "\\" ? ["\\", "\\"] : [$0] }
+    return "E" + quote(String(String.UnicodeScalarView(escaped)), with: "'")
   }
 
-  private static func quote(_ text: String, with mark: Character) -> String {
-    let parts = text.split(separator: mark, omittingEmptySubsequences: false)
-    return String(mark) + parts.joined(separator: String([mark, mark])) + String(mark)
+  /// Looks at scalars, since a quote and a combining mark after it are one Character.
+  private static func quote(_ text: String, with mark: Unicode.Scalar) -> String {
+    var quoted = String.UnicodeScalarView([mark])
+    for scalar in text.unicodeScalars {
+      if scalar == mark { quoted.append(mark) }
+      quoted.append(scalar)
+    }
+    quoted.append(mark)
+    return String(quoted)
   }
 }

@@ -8,7 +8,8 @@ struct ServerFacts {
     var ofThisDatabase: Bool
     var twoPhase: Bool
     var isLost: Bool
-    var confirmedFlush: LSN
+    /// Nil while somebody is making it.
+    var confirmedFlush: LSN?
   }
 
   var systemIdentifier: String
@@ -44,15 +45,14 @@ struct ServerFacts {
           WHERE setting ~* '^synchronous_commit=(off|false|no|0)$'),
         EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
         s.slot_type, s.plugin, s.database = current_database(), s.two_phase, s.wal_status,
-        coalesce(s.confirmed_flush_lsn, '0/0')
+        s.confirmed_flush_lsn
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 14, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4],
-      let confirmed = row[13].flatMap({ LSN($0) })
+    guard row.count == 14, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
     else { return nil }
     systemIdentifier = system
     isStandby = row[1] == "t"
@@ -66,7 +66,7 @@ struct ServerFacts {
     slot = row[8].map { type in
       Slot(
         type: type, plugin: row[9] ?? "none", ofThisDatabase: row[10] == "t", twoPhase: row[11] == "t",
-        isLost: row[12] == "lost", confirmedFlush: confirmed)
+        isLost: row[12] == "lost", confirmedFlush: row[13].flatMap { LSN($0) })
     }
   }
 

@@ -118,9 +118,13 @@ package final class SourceConnector {
         try replaceSlot(isLost: facts.slot != nil, now: now)
         return .pending
       }
+      guard let confirmed = slot.confirmedFlush else {
+        throw SourceFailure(
+          .slotInUse, "PostgreSQL: the slot \"\(configuration.slot)\" is just being made by another session")
+      }
       let found = SourceFacts(
         systemIdentifier: identity.system, timeline: identity.timeline, crashMarker: facts.crashMarker,
-        flushLSN: facts.flushLSN, confirmedFlush: slot.confirmedFlush, slotCreated: slotCreated,
+        flushLSN: facts.flushLSN, confirmedFlush: confirmed, slotCreated: slotCreated,
         asynchronousCommit: facts.asynchronousCommit)
       return .connected(found, replication, QueryConnection(session))
     case .droppingSlot: try createSlot(now: now)

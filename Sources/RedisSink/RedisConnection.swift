@@ -23,6 +23,8 @@ package final class RedisConnection {
   private var state = State.connecting
   /// Bytes are in the output buffer that the socket has not taken.
   private var hasOutput = false
+  /// The last reading filled its buffer.
+  private var hasMoreInput = false
   /// Reading failed; the replies that arrived before are still to be taken.
   private var broken: RedisFailure?
   /// When connecting has to be done, on the monotonic clock in nanoseconds; nil afterwards.
@@ -82,19 +84,24 @@ package final class RedisConnection {
   /// The next reply that has arrived, in the order of the commands; nil when there is none. A connection that
   /// broke throws after the last reply.
   package func takeReply() throws(RedisFailure) -> RedisReply? {
-    if let reply = try context.nextReply() {
-      awaitsReply = false
-      return reply
+    while true {
+      if let reply = try context.nextReply() {
+        awaitsReply = false
+        return reply
+      }
+      if let broken { throw broken }
+      guard hasMoreInput else { return nil }
+      receive()
     }
-    if let broken { throw broken }
-    return nil
   }
 
-  /// Reads all that has arrived.
+  /// Reads 16 KiB at most. `takeReply` reads on when these are used up: hiredis moves what is left in its buffer
+  /// with every kilobyte taken out, so the buffer is kept small.
   package func receive() {
     do throws(RedisFailure) {
-      while try context.read() {}
+      hasMoreInput = try context.read()
     } catch {
+      hasMoreInput = false
       broken = error
     }
   }

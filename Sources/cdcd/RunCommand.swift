@@ -13,9 +13,11 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     let configuration = try file.load()
-    let findings = await CoverageGate.findings(for: configuration, within: .seconds(10))
-    for finding in findings { Output.error("\(finding)") }
-    guard !findings.hasErrors else { throw ExitCode.configurationIsWrong }
+    let refusals = await CoverageGate.refusals(for: configuration, within: .seconds(5))
+    guard refusals.isEmpty else {
+      for refusal in refusals { Output.error("\(refusal)") }
+      throw ExitCode.configurationIsWrong
+    }
     let status = try await Daemon(configuration: configuration, acceptGap: acceptGap).run()
     throw ExitCode(status)
   }

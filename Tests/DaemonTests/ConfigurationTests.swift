@@ -190,4 +190,44 @@ import Testing
     #expect(Configuration.Source.isConnectionString(connection))
     #expect(Configuration.Source(postgres: connection).redacted == redacted)
   }
+
+  /// The names that users are promised; what is not built yet is refused by name.
+  @Test func knowsEveryName() throws {
+    let text = """
+      source:
+        postgres: postgresql://cdcd@db.internal/app   # any libpq URI or keyword string
+        mode: pgoutput            # pgoutput | wal2json | notify
+        slot: cdcd                # pgoutput, wal2json
+        publication: cdcd         # pgoutput
+        replicas: []              # read replicas whose readers fill the cache
+        retain: 60s
+      redis:
+        url: redis://localhost:6379/0
+        command: unlink           # unlink | del
+        leases: true              # also delete each key's lease
+      http:
+        listen: 127.0.0.1:9810
+      log:
+        level: info               # trace debug info notice warning error
+        format: text              # text | json
+      on_gap: flush               # flush | halt | ignore
+      rules:
+        - table: public.users                   # a partitioned table names its root
+          keys: ["user:{id}", "user:email:{email|lower}"]
+        - name: order-status                    # optional; the table's name otherwise
+          table: public.orders
+          on: [update, delete]                  # insert update delete truncate; all by default
+          when_changed: [status, total]         # updates that touch none of these are ignored
+          where: {status: [paid, shipped], deleted_at: null}   # old or new row matches
+          keys: ["order:{id}", "user:{user_id}:orders"]
+          redelete_after: 500ms                 # for plain SET readers
+          pattern: "order:*"                    # flush pattern, when the template gives none
+      """
+    let error = #expect(throws: ConfigurationError.self) {
+      try Configuration.read(text, file: "r.yaml", environment: [:])
+    }
+    #expect(
+      error?.description
+        == "r.yaml:27:21: found redelete_after, which is not built yet, expected a rule without it")
+  }
 }

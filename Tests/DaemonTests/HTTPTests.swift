@@ -41,7 +41,8 @@ private struct Client {
 
 /// Runs a server with a board of its own for the duration of the body.
 private func withServer(_ body: (StatusBoard, Client) async throws -> Void) async throws {
-  let board = StatusBoard()
+  // Nobody publishes here as the event loop does, and a busy machine may take long over a test.
+  let board = StatusBoard(maximumSilence: .seconds(3_600))
   var address = Configuration.HTTP()
   address.port = 0
   let (ports, listening) = AsyncStream<Int>.makeStream()

@@ -91,10 +91,7 @@ extension RealServers {
         ),
       ])
     func refusesTablesWithoutIdentity(schema: String, leaf: String) throws {
-      let server = try SetupServer(
-        schema
-          + "; INSERT INTO t VALUES (1), (11) ON CONFLICT DO NOTHING".replacing(
-            " ON CONFLICT DO NOTHING", with: ""))
+      let server = try SetupServer(schema + "; INSERT INTO t VALUES (1), (11)")
       for command in ["setup", "check", "run"] {
         let result = try server.cdcd(command, rules: "[{table: t, on: [insert], keys: ['t:{id}']}]")
         #expect(result.status == (command == "run" ? 78 : 1))
@@ -252,6 +249,11 @@ extension RealServers {
         #expect(result.status == status, "\(words): \(result.output)")
         #expect(!result.output.contains("hunter2"), "\(words): \(result.output)")
       }
+      let json = try CommandResult.of(
+        [try CDCDProcess.binary, "check", "--json", "--offline", "--config", bad], in: folder)
+      #expect(json.status == 78)
+      #expect(json.output.contains(#""ok" : false"#))
+      #expect(json.output.contains(#"bad.yaml:1:14: found a port that is no number"#))
     }
   }
 }

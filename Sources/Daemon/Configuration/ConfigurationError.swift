@@ -9,10 +9,13 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
     package var found: String
     package var expected: String
 
-    package var description: String {
+    /// The place, and what was found there.
+    package var subject: String {
       let place = place.map { ":\($0.line):\($0.column)" } ?? ""
-      return "\(file)\(place): found \(found), expected \(expected)"
+      return "\(file)\(place): found \(found)"
     }
+
+    package var description: String { "\(subject), expected \(expected)" }
   }
 
   package var problems: [Problem]

@@ -55,7 +55,7 @@ struct ConfigurationReader {
     }
     let nearest = nearestName(to: scalar.string, among: known).map { "; the nearest is \"\($0)\"" } ?? ""
     problem(
-      "the unknown key \(shown(scalar.string))",
+      "an unknown key, \(shown(scalar.string))",
       expected: "one of \(known.joined(separator: ", "))\(nearest)", at: key.place)
   }
 
@@ -92,6 +92,10 @@ struct ConfigurationReader {
       return nil
     }
     refuseTag(scalar.tag, implicit: .str, at: node.place)
+    guard !scalar.string.utf8.contains(0) else {
+      problem("a NUL character", expected: expected, at: node.place)
+      return nil
+    }
     return Text(value: scalar.string, place: node.place, shown: shown(scalar.string), isVerbatim: true)
   }
 
@@ -105,6 +109,10 @@ struct ConfigurationReader {
       text.shown = expansion.value.isEmpty ? "nothing in \(sources)" : "the value of \(sources)"
       text.value = expansion.value
       text.isVerbatim = false
+      guard !text.value.utf8.contains(0) else {
+        problem("a NUL character in \(text.shown)", expected: expected, at: text.place)
+        return nil
+      }
       return text
     } catch {
       let bytes = String(String.UnicodeScalarView(text.value.unicodeScalars.prefix(error.offset))).utf8.count
@@ -160,14 +168,16 @@ struct ConfigurationReader {
 
   private mutating func refuseTag(_ tag: Tag, implicit: Tag.Name, at place: Place?) {
     guard tag.description != "", tag.description != implicit.rawValue else { return }
-    problem("the tag \(tag.description)", expected: "no tag", at: place)
+    problem("a tag", expected: "none", at: place)
   }
+}
 
-  /// A text for an error: short, and hidden where it might hold a password.
-  private func shown(_ text: String) -> String {
-    guard !text.contains("://"), !text.contains("@"), text.count <= 60 else {
-      return "a text of \(text.count) characters"
-    }
-    return text.isEmpty ? "an empty text" : "\"\(text)\""
+/// A text of the file for an error: short, and hidden where it might hold a password.
+func shown(_ text: String) -> String {
+  let suspicious = ["://", "@", "=", "passw", "secret"]
+  let lowercased = text.lowercased()
+  guard text.count <= 60, !suspicious.contains(where: { lowercased.contains($0) }) else {
+    return "a text of \(text.count) characters"
   }
+  return text.isEmpty ? "an empty text" : "\"\(text)\""
 }

@@ -155,7 +155,7 @@ extension ConfigurationReader {
   private mutating func requirePrefixes(_ templates: [PlacedTemplate]) {
     for placed in templates where placed.template.flushPattern == nil {
       problem(
-        "the template \"\(placed.template.text)\", whose keys have no common beginning to flush by",
+        "the template \(shown(placed.template.text)), whose keys have no common beginning to flush by",
         expected: "pattern: with a glob that covers its keys, or on_gap: halt or on_gap: ignore",
         at: placed.place)
     }

@@ -33,7 +33,7 @@ struct YAMLDocument {
       let first = Place(context.mark)
       return SyntaxError(
         place: repetition(of: key, after: first, in: text) ?? first,
-        found: "the key \"\(key)\" a second time in one mapping",
+        found: "the key \(shown(key)) a second time in one mapping",
         expected: "each key once: the first is at line \(first.line)")
     case .reader(let problem, _, _, _):
       return SyntaxError(

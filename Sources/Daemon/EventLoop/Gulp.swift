@@ -16,5 +16,7 @@ struct Gulp {
     if bytes >= Gulp.enough, answerDue { end = now + Gulp.longest }
   }
 
+  func isOver(at now: Int64) -> Bool { end.map { now >= $0 } ?? false }
+
   mutating func release() { end = nil }
 }

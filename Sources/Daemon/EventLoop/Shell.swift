@@ -80,6 +80,7 @@ final class Shell {
 
   /// One turn: what is ready is handled in this order, for these reasons.
   private func turn() {
+    let wasHolding = gulp.isHolding
     // Stopping and waiting readers change what the Engine does with all the rest, and are rare.
     takeRequests()
     // Replies free memory, end a gulp and tell whether more input is wanted at all.
@@ -87,7 +88,11 @@ final class Shell {
     // Answers clear what waits at the barrier, before new changes queue behind it.
     if polled.isReady(Place.query) { advanceQuery() }
     // Input makes new work, so it comes when the old has been moved on as far as it goes.
-    advanceSource(readable: polled.isReadable(Place.source), ready: polled.isReady(Place.source))
+    // During a gulp its socket was not polled; when one has just ended, looking is cheaper than another turn.
+    if gulp.isOver(at: Clock.monotonic()) { gulp.release() }
+    let gulpEnded = wasHolding && !gulp.isHolding
+    advanceSource(
+      readable: polled.isReadable(Place.source) || gulpEnded, ready: polled.isReady(Place.source))
     // Deadlines last: what arrived in time has been seen by now.
     checkDeadlines(now: Clock.monotonic())
   }
@@ -165,14 +170,15 @@ final class Shell {
   }
 
   private func checkDeadlines(now: Int64) {
-    if let end = gulp.end, now >= end { gulp.release() }
     if let deadline = connectionDeadline(), now >= deadline { failOverdue(now: now) }
     if let deadline = engine.deadline, now >= deadline { handle(.deadlineReached) }
   }
 
   private func connectionDeadline() -> Int64? {
-    let own = [sourceDeadline(), queryDeadline()] + targets.map { $0?.deadline }
-    return own.compactMap { $0 }.min()
+    var earliest = sourceDeadline() ?? .max
+    earliest = min(earliest, queryDeadline() ?? .max)
+    for connection in targets { earliest = min(earliest, connection?.deadline ?? .max) }
+    return earliest == .max ? nil : earliest
   }
 
   private func failOverdue(now: Int64) {

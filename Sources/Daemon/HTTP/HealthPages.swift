@@ -3,15 +3,12 @@ import Hummingbird
 import Invalidation
 
 extension StatusBoard.Snapshot {
-  /// The event loop publishes once a second; without a word for this long it has stalled.
-  static let maximumSilence = Duration.seconds(5)
-
   /// How long ago the event loop published, or was to begin.
   var age: Duration { published.duration(to: .now) }
 
   /// Why the event loop counts as stalled; nil while it turns.
   var stall: String? {
-    guard age > StatusBoard.Snapshot.maximumSilence else { return nil }
+    guard age > maximumSilence else { return nil }
     return "the event loop has not reported for \(age.components.seconds) seconds"
   }
 

@@ -13,6 +13,8 @@ package final class StatusBoard: Sendable {
     package var moment: Moment
     /// The same moment on the board's own clock; its age says whether the event loop still turns.
     package var published: ContinuousClock.Instant
+    /// Without a word of the event loop for this long it counts as stalled.
+    package let maximumSilence: Duration
     /// False until the first publication; the status is a placeholder then.
     package var hasReported = false
     package var checks: [HealthCheck]
@@ -21,7 +23,8 @@ package final class StatusBoard: Sendable {
     package var recentNotices: [RecordedNotice]
 
     /// Nothing was published yet: not ready, and every number zero.
-    fileprivate init(unpublishedSince created: ContinuousClock.Instant) {
+    fileprivate init(unpublishedSince created: ContinuousClock.Instant, maximumSilence: Duration) {
+      self.maximumSilence = maximumSilence
       status = EngineStatus()
       status.notReady = [.init(check: "loop", message: "the event loop has not reported yet")]
       statistics = Statistics()
@@ -49,8 +52,9 @@ package final class StatusBoard: Sendable {
 
   private let state: Mutex<State>
 
-  package init() {
-    state = Mutex(State(latest: Snapshot(unpublishedSince: .now)))
+  /// The event loop publishes once a second; without a word for `maximumSilence` it counts as stalled.
+  package init(maximumSilence: Duration = .seconds(5)) {
+    state = Mutex(State(latest: Snapshot(unpublishedSince: .now, maximumSilence: maximumSilence)))
   }
 
   /// Called by the event loop's thread: at most every 100 ms, at least once a second, and at once when the

@@ -1,13 +1,23 @@
 import Foundation
 import Invalidation
+import Logging
 import PostgresSource
 
 /// What `cdcd run` asks before it starts: rules that the replica identity does not cover are refused, since old
 /// keys would stay for ever.
 package enum CoverageGate {
-  /// A warning alone when PostgreSQL cannot be reached, answers with an error, or does not answer within
-  /// `limit`: the daemon itself waits and retries.
-  package static func findings(for configuration: Configuration, within limit: Duration) async -> [Finding] {
+  /// Why the daemon must not start; warnings go to the log. Empty when PostgreSQL cannot be reached, answers with
+  /// an error, or does not answer within `limit`: the daemon itself waits and retries.
+  package static func refusals(for configuration: Configuration, within limit: Duration) async -> [Finding] {
+    let findings = await findings(for: configuration, within: limit)
+    let logger = Logger(configuration.log)
+    for finding in findings where finding.severity == .warning {
+      logger.warning("\(finding.problem) \(finding.remedy)")
+    }
+    return findings.filter { $0.severity == .error }
+  }
+
+  private static func findings(for configuration: Configuration, within limit: Duration) async -> [Finding] {
     let (answers, answer) = AsyncStream.makeStream(of: [Finding].self)
     // A thread of its own: libpq blocks, and a frozen server would take a thread of the pool for ever.
     Thread.detachNewThread { answer.yield(blockingFindings(for: configuration)) }

@@ -87,9 +87,9 @@ extension Engine {
     emit(.sendRedis(target: target, bytes: encoder.deleteCommand(keys)))
   }
 
-  /// A page costs its keys, and a little when it has none, so that a walk over many others is paced as well.
+  /// A page costs its keys, and a little when it has none: a walk over many others leaves Redis room as well.
   private mutating func pace(_ target: Int, keys: Int) {
-    let cost = Int64(max(keys, 100)) * 1_000_000_000 / Int64(max(1, configuration.flushRate))
+    let cost = max(Int64(keys) * 1_000_000_000 / Int64(max(1, configuration.flushRate)), 500_000)
     flushes.job?.scans[target].nextPageAt = now.monotonic + cost
   }
 

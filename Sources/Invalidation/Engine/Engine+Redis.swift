@@ -187,7 +187,7 @@ extension Engine {
     targets[target].acknowledgedValue = batch.value
     for entry in batch.ruleCounts { statistics.keysDeleted[Int(entry.rule)] += UInt64(entry.count) }
     statistics.keysHit += UInt64(max(0, hits))
-    for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall - commitTime) }
+    for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall &- commitTime) }
     confirmed.note(settled, at: now.monotonic)
   }
 }

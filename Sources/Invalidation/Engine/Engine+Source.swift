@@ -142,6 +142,8 @@ extension Engine {
   }
 
   mutating func expectPosition(_ position: LSN) {
+    // A position that nobody waits for any more, perhaps one that will never come, is not asked for again.
+    if awaitedUntil < now.monotonic { awaited = .zero }
     awaited = max(awaited, position)
     awaitedUntil = now.monotonic + 60_000_000_000
     awaitedProbeAt = now.monotonic

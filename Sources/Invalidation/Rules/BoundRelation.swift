@@ -116,7 +116,9 @@ extension TableName {
   /// The name as SQL takes it, always quoted.
   package var quoted: String {
     [schema, name].map { part in
-      "\"" + part.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+      // Scalars, since a quote and a combining mark after it are one Character.
+      let doubled = part.unicodeScalars.flatMap { $0 == "\"" ? ["\"", "\""] : [$0] }
+      return "\"" + String(String.UnicodeScalarView(doubled)) + "\""
     }.joined(separator: ".")
   }
 }

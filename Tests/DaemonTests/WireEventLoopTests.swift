@@ -1,0 +1,93 @@
+import Foundation
+import Glibc
+import Invalidation
+import Logging
+import PostgresSource
+import RedisSink
+import Synchronization
+import Testing
+
+@testable import Daemon
+
+@Suite struct WireEventLoopTests {
+  @Test(.timeLimit(.minutes(1))) func theLoopSurvivesAbsentServersAndStops() async throws {
+    let log = RecordingLog()
+    let loop = EventLoop(
+      engine: EngineConfiguration(rules: [], slot: "cdcd", runIdentifier: "test"),
+      source: PostgresSourceConfiguration(
+        connection: "host=127.0.0.1 port=1 user=u password=geheim dbname=d", slot: "cdcd",
+        publication: "cdcd"),
+      targets: [RedisAddress(endpoint: .tcp(host: "127.0.0.1", port: 1), password: "geheim")],
+      board: StatusBoard(), logger: Logger(label: "test") { _ in log })
+    async let outcome = loop.runOnOwnThread()
+    let end = Date().addingTimeInterval(20)
+    while log.lines.count < 2, Date() < end { try await Task.sleep(for: .milliseconds(10)) }
+    loop.stop()
+    #expect(try await outcome == .finished)
+    #expect(log.lines.count >= 2)
+    #expect(log.lines.allSatisfy { !$0.contains("geheim") })
+  }
+
+  @Test func aWakeupIsSeenOnceAndFromAnyThread() async {
+    let wakeup = Wakeup()
+    var polled = PollSet(places: 1)
+    polled.set(0, wakeup.fileDescriptor, Int16(POLLIN))
+    polled.wait(timeout: 0)
+    #expect(!polled.isReady(0))
+    await Task.detached { for _ in 0..<1_000 { wakeup.signal() } }.value
+    polled.wait(timeout: 0)
+    #expect(polled.isReady(0))
+    wakeup.clear()
+    polled.wait(timeout: 0)
+    #expect(!polled.isReady(0))
+    #expect(!wakeup.isStopRequested)
+    wakeup.requestStop()
+    #expect(wakeup.isStopRequested)
+  }
+
+  @Test func aPlaceWithoutEventsIsPassedOver() {
+    let wakeup = Wakeup()
+    wakeup.signal()
+    var polled = PollSet(places: 2)
+    polled.set(0, wakeup.fileDescriptor, 0)
+    polled.set(1, wakeup.fileDescriptor, Int16(POLLIN))
+    polled.wait(timeout: 1_000_000_000)
+    #expect(!polled.isReady(0))
+    #expect(polled.isReadable(1))
+  }
+
+  @Test func aGulpPausesOnlyWhenMuchWasReadAndAnAnswerIsDue() {
+    var gulp = Gulp()
+    gulp.begin(after: 1_000, answerDue: true, now: 5)
+    #expect(!gulp.isHolding)
+    gulp.begin(after: 1_000_000, answerDue: false, now: 5)
+    #expect(!gulp.isHolding)
+    gulp.begin(after: 1_000_000, answerDue: true, now: 5)
+    #expect(gulp.end == 1_000_005)
+    gulp.release()
+    #expect(!gulp.isHolding)
+  }
+}
+
+/// Keeps what is logged, as text.
+private final class RecordingLog: LogHandler {
+  private let text = Mutex<[String]>([])
+  var lines: [String] { text.withLock { $0 } }
+  var logLevel: Logger.Level {
+    get { .trace }
+    set {}
+  }
+  var metadata: Logger.Metadata {
+    get { [:] }
+    set {}
+  }
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { nil }
+    set {}
+  }
+
+  func log(event: LogEvent) {
+    let metadata = (event.metadata ?? [:]).map { $0.key + "=" + $0.value.description }.sorted()
+    text.withLock { $0.append(([event.message.description] + metadata).joined(separator: " ")) }
+  }
+}
