@@ -4,7 +4,7 @@ import Invalidation
 enum Fault: String, CaseIterable {
   case postgresRestart, postgresCrash, postgresUnreachable, postgresFrozen, walsenderKilled, slotDropped
   case queryFailed, stuckCommit
-  case redisBreak, redisTrouble, redisFrozen, redisRefused, redisRestart, redisRestore, redisEmpty
+  case redisBreak, redisTrouble, redisFrozen, redisRefused, redisRestart, redisRestore, redisSwap, redisEmpty
   case flushAll, evictWatermark, evictKey
   case kill, terminate, freeze, standby, clockJump
 }
@@ -14,6 +14,8 @@ final class FaultInjector {
   unowned let world: World
   private var random: Randomness
   private var isOver = false
+  /// Whoever stops now is meant to stay away.
+  var leavesStopped = false
 
   init(world: World) {
     self.world = world
@@ -107,6 +109,7 @@ final class FaultInjector {
       for instance in world.instances { instance.redis.connection?.breakDown(silently: false) }
     case .redisRestart: if redis.isUp { redis.restart(after: duration(3)) }
     case .redisRestore: if redis.isUp { redis.restore(after: duration(3)) }
+    case .redisSwap: if redis.isUp { redis.swap() }
     case .redisEmpty: if redis.isUp { redis.restartEmpty(after: duration(3)) }
     case .flushAll: if redis.isUp { redis.flushAll() }
     case .evictWatermark: if redis.isUp, let key = world.oracle.watermarkKey { redis.evict(key) }
@@ -138,7 +141,7 @@ final class FaultInjector {
   private func startAgain(_ instance: Instance) {
     let run = instance.runs
     world.after(duration(5)) { [self] in
-      guard instance.runs == run else { return }
+      guard instance.runs == run, !leavesStopped else { return }
       instance.isRunning ? startAgain(instance) : instance.start()
     }
   }

@@ -64,6 +64,7 @@ final class Instance {
   }
 
   private func end() {
+    if let statistics = process?.engine.statistics { world.tally.add(statistics) }
     process = nil
     timerAt = nil
     source.close()
@@ -114,7 +115,7 @@ final class Instance {
     guard let process, !process.finished else { return }
     handleMailbox(process)
     readStream(process)
-    if let deadline = process.engine.deadline, deadline <= world.now {
+    if let deadline = process.engine.deadline, deadline <= world.moment.monotonic {
       process.engine.handle(.deadlineReached, now: world.moment)
       let before = effectsAtInstant
       drain()
@@ -184,7 +185,7 @@ final class Instance {
 
   private func schedule() {
     guard let deadline = process?.engine.deadline else { return timerAt = nil }
-    let due = max(deadline, world.now + 1_000)
+    let due = max(deadline - World.clockOffset, world.now + 1_000)
     if let timerAt, timerAt <= due, timerAt > world.now { return }
     timerAt = due
     let lateness = random.chance(900) ? 0 : random.between(0, 2 * Time.millisecond)
@@ -339,6 +340,10 @@ final class RedisShell {
   func failed() {
     connection = nil
     judgedLineage = -1
+  }
+
+  func judgementHolds(from old: Int, to new: Int) {
+    if judgedLineage == old { judgedLineage = new }
   }
 
   func noticed(_ event: Event, _ origin: AnyObject?) {

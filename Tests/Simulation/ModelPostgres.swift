@@ -67,6 +67,8 @@ final class ModelPostgres {
   private(set) var running: [UInt64] = []
 
   var slot: Slot?
+  /// Where the present slot began.
+  private(set) var slotStart: UInt64 = 0
   var walsender: Walsender?
 
   init(world: World, walStart: UInt64, nextXid: UInt64) {
@@ -177,6 +179,7 @@ final class ModelPostgres {
     // A running-xacts record marks the consistent point.
     writeWAL(64)
     slot = Slot(confirmed: walEnd)
+    slotStart = walEnd
     world.trace { "postgres: slot created at \(LSN(self.walEnd))" }
   }
 

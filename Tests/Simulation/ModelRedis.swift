@@ -55,8 +55,10 @@ final class ModelRedis {
 
   func remember() {
     snapshots.append((world.now, data))
-    if snapshots.count > 6 { snapshots.remove(at: random.below(5)) }
+    if snapshots.count > 6 { snapshots.remove(at: 1 + random.below(5)) }
   }
+
+  func forgetStates() { snapshots = [] }
 
   /// Stops and starts with the data as it is.
   func restart(after delay: Int64) {
@@ -69,23 +71,42 @@ final class ModelRedis {
   }
 
   /// Comes back with an older state: a failover to a lagging replica, or an old RDB file.
-  func restore(after delay: Int64) {
+  func restore(after delay: Int64, toOldest: Bool = false) {
     guard !snapshots.isEmpty else { return }
-    let chosen = snapshots[random.below(snapshots.count)]
-    world.trace {
-      "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago"
-    }
     stop()
-    snapshots.removeAll { $0.time > chosen.time }
-    let watermark = world.oracle.watermarkKey.flatMap { key in data[key].map { (key, $0) } }
-    data = chosen.data
-    if world.options.mutation == .watermarkElsewhere, let (key, value) = watermark { data.set(key, value) }
-    lineage += 1
-    world.oracle.lineageBroke()
+    goBack(to: toOldest ? 0 : random.below(snapshots.count))
     world.after(delay) { [self] in
       renewIdentifiers()
       isUp = true
     }
+  }
+
+  /// The same behind a proxy that keeps its clients' connections.
+  func swap() {
+    guard !snapshots.isEmpty else { return }
+    goBack(to: random.below(snapshots.count))
+    renewIdentifiers()
+    for instance in world.instances where random.chance(500) {
+      guard let connection = instance.redis.connection else { continue }
+      world.after(random.between(0, 3 * Time.second)) { connection.breakDown(silently: false) }
+    }
+  }
+
+  private func goBack(to index: Int) {
+    let chosen = snapshots[index]
+    world.trace {
+      "redis: goes back to its state of \((self.world.now - chosen.time) / Time.millisecond) ms ago"
+    }
+    snapshots.removeAll { $0.time > chosen.time }
+    let watermark = world.oracle.watermarkKey.flatMap { key in data[key].map { (key, $0) } }
+    let before = lineage
+    data = chosen.data
+    if world.options.mutation == .watermarkElsewhere, let (key, value) = watermark { data.set(key, value) }
+    lineage += 1
+    world.oracle.lineageBroke()
+    // The same watermark stands for the same deletes: there is nothing to notice.
+    guard let (key, value) = watermark, data[key] == value else { return }
+    for instance in world.instances { instance.redis.judgementHolds(from: before, to: lineage) }
   }
 
   func restartEmpty(after delay: Int64) {

@@ -117,7 +117,9 @@ final class Oracle {
     for commit in postgres.commits where !commit.required.isEmpty && commit.visibleTick != nil {
       commit.coveredPrefix = 0
       if isCovered(commit) { continue }
-      commit.settledBeforeBreak = commit.settledTime ?? commit.settledBeforeBreak
+      if let time = commit.settledTime {
+        commit.settledBeforeBreak = min(commit.settledBeforeBreak ?? time, time)
+      }
       commit.settledTime = nil
       outstanding.append(commit)
     }
@@ -199,7 +201,10 @@ final class Oracle {
   private func checkConfirmed(_ commit: Commit, _ instance: Instance, _ horizon: Int64) {
     guard !commit.required.isEmpty, !commit.settledByFlush else { return }
     var settled = commit.settledTime
-    if settled == nil, instance.redis.judgedLineage != redis.lineage { settled = commit.settledBeforeBreak }
+    // An Engine that has not met the new history yet goes by the old one.
+    if instance.redis.judgedLineage != redis.lineage, let before = commit.settledBeforeBreak {
+      settled = min(settled ?? before, before)
+    }
     guard let settled else {
       // Covered by a whole SCAN pass or an emptied server, which no delete command announced.
       if isCovered(commit) {
@@ -276,7 +281,8 @@ final class Oracle {
   func checkProgress(since calm: Int64) {
     guard world.now - calm > 10 * Time.second else { return }
     guard postgres.walsender != nil else { return }
-    for commit in outstanding {
+    // Commits before a new slot's position are never streamed: the flush is for them.
+    for commit in outstanding where commit.commitLSN >= postgres.slotStart {
       guard let visible = commit.visibleTime, world.now - max(visible, calm) > 8 * Time.second else {
         continue
       }
@@ -299,6 +305,32 @@ final class Oracle {
     let credit = scanCredit.values.reduce(0, +)
     if executedDeletes > neededDeletes * 3 / 2 + credit + 5 {
       world.fail("10", "\(executedDeletes) deletes where \(neededDeletes) were needed")
+    }
+  }
+
+  /// A gap that is none flushes a whole cache for nothing.
+  func checkGaps(_ tally: Tally) {
+    guard world.violation == nil else { return }
+    for gap in ["malformed_message", "incomplete_row", "relation_changed", "rules_changed"]
+    where tally.count("gap " + gap) > 0 {
+      world.fail("10", "a gap \(gap) that nothing in this world explains")
+    }
+    let forgetful: [Fault] = [
+      .redisRestore, .redisSwap, .redisEmpty, .flushAll, .evictWatermark, .evictKey, .slotDropped,
+      .postgresCrash,
+    ]
+    guard !world.options.isStory, !world.options.faults.contains(where: forgetful.contains) else { return }
+    let killed: UInt64 = world.options.faults.contains { $0 == .kill || $0 == .terminate } ? 20 : 0
+    for gap in GapReason.allCases {
+      switch gap {
+      case .newSlot, .truncate, .flushInterrupted: continue
+      // The first judgement may have to be made again before the first watermark.
+      case .watermarkMissing where tally.count("gap watermark_missing") < 3 + killed: continue
+      default: break
+      }
+      if tally.count("gap " + gap.rawValue) > 0 {
+        world.fail("10", "a gap \(gap.rawValue) although no server forgot anything")
+      }
     }
   }
 

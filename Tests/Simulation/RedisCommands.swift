@@ -51,11 +51,15 @@ extension ModelRedis {
 
   /// Why the command is refused before it is queued or run; nil when it is not.
   private func rejection(_ name: String, _ kind: Kind, _ connection: RedisConnection) -> String? {
+    // A connection that lost its rights does not get them back.
+    if connection.isUnauthenticated { return "NOAUTH Authentication required." }
     guard let trouble = rollTrouble() else { return nil }
     let inTransaction = connection.transaction != nil
     let holdsWrites = name == "EXEC" && (connection.transaction?.contains { $0.first?.first != 69 } ?? false)
     switch trouble {
-    case .noauth: return "NOAUTH Authentication required."
+    case .noauth:
+      connection.isUnauthenticated = true
+      return "NOAUTH Authentication required."
     case .clusterdown: return usesKeys(kind) || holdsWrites ? "CLUSTERDOWN The cluster is down" : nil
     case .tryagain:
       return usesKeys(kind) || holdsWrites ? "TRYAGAIN Multiple keys request during rehashing of slot" : nil

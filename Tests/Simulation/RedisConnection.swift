@@ -29,6 +29,7 @@ final class RedisConnection {
   // The server's state of this client.
   var transaction: [[[UInt8]]]?
   var transactionIsDirty = false
+  var isUnauthenticated = false
   /// SCAN passes under way: the pattern and when its cursor 0 ran.
   var scans: [(pattern: [UInt8], begun: UInt64)] = []
 
@@ -79,7 +80,7 @@ final class RedisConnection {
     while left > 0 {
       let chunk = random.chance(850) ? left : 1 + random.below(left)
       left -= chunk
-      let delay = random.chance(970) ? random.between(20_000, 300_000) : random.between(300_000, 30_000_000)
+      let delay = latency()
       lastDelivery = max(lastDelivery, world.now + delay)
       world.scheduler.at(lastDelivery) { [self] in deliver(chunk) }
     }
@@ -98,6 +99,11 @@ final class RedisConnection {
   /// The lineage that the last reply's GET of a watermark saw; nil when it was no GET.
   func takeJudgedLineage() -> Int? {
     judged.isEmpty ? nil : judged.removeFirst()
+  }
+
+  private func latency() -> Int64 {
+    random.chance(970)
+      ? random.between(20_000, world.options.redisLatency) : random.between(300_000, 30 * Time.millisecond)
   }
 
   // MARK: Faults
@@ -169,7 +175,7 @@ final class RedisConnection {
     replies.append((reply, lineage))
     guard !isReplying else { return }
     isReplying = true
-    let delay = random.chance(970) ? random.between(20_000, 300_000) : random.between(300_000, 30_000_000)
+    let delay = latency()
     world.after(delay) { [self] in
       isReplying = false
       guard state == .open else { return }

@@ -9,6 +9,9 @@ enum Seeds {
   static var count: UInt64 { environment["SEEDS"].flatMap { UInt64($0) } ?? 2_000 }
   static var first: UInt64 { environment["FIRST"].flatMap { UInt64($0) } ?? 1 }
 
+  /// `TRACE=1` prints the trace of the scenario tests.
+  static var prints: Bool { environment["TRACE"] != nil }
+
   /// How many failures to report before giving up.
   static var limit: Int { environment["LIMIT"].flatMap { Int($0) } ?? 3 }
 

@@ -11,12 +11,17 @@ import Testing
       return
     }
     var failures = 0
+    var tally = Tally()
     for seed in Seeds.first..<Seeds.first + Seeds.count {
       let options = Seeds.options(seed)
-      guard let violation = World(seed: seed, options: options).run() else { continue }
+      let world = World(seed: seed, options: options)
+      let violation = world.run()
+      tally.add(world.tally)
+      guard let violation else { continue }
       failures += 1
       Issue.record("\(Seeds.report(seed, options, violation))")
       if failures == Seeds.limit { return }
     }
+    print("\(Seeds.count) worlds: \(tally)")
   }
 }

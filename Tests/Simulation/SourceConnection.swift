@@ -25,7 +25,8 @@ final class SourceConnection {
   private var failure: SourceFailure?
   /// It has failed, and the event that says so waits in the shell's queue: effects go nowhere.
   private var isDoomed = false
-  var lastFeedback: Feedback?
+  private(set) var lastFeedback: Feedback?
+  private(set) var lastFeedbackTime: Int64 = 0
   var streamingSince: Int64 = 0
 
   private var random: Randomness
@@ -88,6 +89,11 @@ final class SourceConnection {
       }
       guard postgres.slot != nil else { return fail(.slotLost, "replication slot does not exist") }
       guard postgres.walsender == nil else { return fail(.slotInUse, "replication slot is active") }
+      // The server would begin at the confirmed position without a word; now that the slot is ours, compare.
+      guard (postgres.slot?.confirmed ?? 0) <= lsn.rawValue || world.options.mutation == .trustStaleFacts
+      else {
+        return fail(.unavailable, "the slot has moved meanwhile")
+      }
       let walsender = Walsender(world: world, client: self, start: lsn.rawValue, random: random.split())
       postgres.walsender = walsender
       self.walsender = walsender
@@ -120,6 +126,7 @@ final class SourceConnection {
     }
     world.oracle.feedback(feedback, on: self)
     lastFeedback = feedback
+    lastFeedbackTime = world.now
     guard failure == nil, let walsender else { return }
     world.after(random.between(20_000, 300_000)) { walsender.receive(feedback) }
   }

@@ -82,7 +82,8 @@ final class Workload {
   private func finish(_ transaction: Transaction) {
     open.removeAll { $0 === transaction }
     let postgres = world.postgres
-    let aborts = random.chance(100)
+    let isRuled = transaction.changes.contains { $0.table == .users || $0.table == .orders }
+    let aborts = random.chance(100) && stuckFor == nil
     let changes = transaction.changes
     if aborts {
       postgres.writeAbort(xid: transaction.xid)
@@ -96,7 +97,7 @@ final class Workload {
       world.remember(commit)
     }
     let incarnation = postgres.incarnation
-    world.after(visibilityDelay()) { [self] in
+    world.after(visibilityDelay(isRuled)) { [self] in
       guard postgres.incarnation == incarnation else { return }
       postgres.leaveProcArray(xid: transaction.xid)
       unlock(transaction.xid)
@@ -110,8 +111,8 @@ final class Workload {
   }
 
   /// How long after its commit record a transaction stays in the proc array.
-  private func visibilityDelay() -> Int64 {
-    if let stuck = stuckFor {
+  private func visibilityDelay(_ isRuled: Bool) -> Int64 {
+    if isRuled, let stuck = stuckFor {
       stuckFor = nil
       world.trace { "postgres: the next one waits for its standby for \(stuck / Time.millisecond) ms" }
       return stuck

@@ -14,6 +14,8 @@ struct WorldOptions {
     case blindWatermark
     /// The watermark survives what the data does not, as if it were kept elsewhere.
     case watermarkElsewhere
+    /// The shell does not look whether the slot moved before it was taken.
+    case trustStaleFacts
     /// Feedback confirms on receipt.
     case confirmEarly
   }
@@ -22,6 +24,8 @@ struct WorldOptions {
   var retain = 10 * Time.second
   var command = EngineConfiguration.DeleteCommand.unlink
   var flushRate = 50_000
+  /// One way, at most, in most cases: a slow one keeps several batches in flight.
+  var redisLatency = 300 * Time.microsecond
   var rowCount = 4
   var readers = 3
   var readPause = 30 * Time.millisecond
@@ -47,7 +51,9 @@ struct WorldOptions {
   var checksProgress = false
   var stopsAtTheEnd = false
 
-  var isFaultless: Bool { faults.isEmpty && instances == 1 }
+  /// A test injects faults by itself.
+  var isStory = false
+  var isFaultless: Bool { faults.isEmpty && instances == 1 && !isStory }
 
   init() {}
 
@@ -56,7 +62,8 @@ struct WorldOptions {
     duration = random.between(3, 10) * Time.second
     retain = random.pick([2, 10, 10, 60]) * Time.second
     command = random.chance(700) ? .unlink : .del
-    flushRate = random.pick([500, 5_000, 50_000])
+    flushRate = random.pick([5_000, 50_000])
+    redisLatency = random.pick([300, 300, 5_000, 80_000]) * Time.microsecond
     rowCount = 1 + random.below(6)
     readers = 2 + random.below(3)
     readPause = random.pick([10, 40, 100]) * Time.millisecond
@@ -73,7 +80,7 @@ struct WorldOptions {
     let wantsStandby = random.chance(200)
     let count = 1 + random.below(6)
     let shuffled = (0..<count).map { _ in random.pick(Fault.allCases) }
-    faultPause = random.pick([1, 4, 8]) * Time.second
+    faultPause = random.pick([400, 1_500, 4_000]) * Time.millisecond
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
     guard wantsFaults else {
@@ -112,6 +119,8 @@ final class World {
   /// Added to the wall clock, which may jump.
   var wallOffset: Int64 = 0
   var peakQueue = 0
+  /// What the Engines of this world went through.
+  var tally = Tally()
   private var tick: UInt64 = 0
   private var touches: [String: [Commit]] = [:]
 
@@ -136,8 +145,11 @@ final class World {
 
   var now: Int64 { scheduler.now }
 
+  /// The shell's clock does not begin at 0.
+  static let clockOffset = 1_000 * Time.second
+
   /// The clock of the Engine's shell.
-  var moment: Moment { Moment(monotonic: now + 1_000_000_000, wall: serverClock + wallOffset) }
+  var moment: Moment { Moment(monotonic: now + World.clockOffset, wall: serverClock + wallOffset) }
 
   /// PostgreSQL's clock: microseconds since 2000.
   var serverClock: Int64 { serverClock(at: now) }
@@ -180,7 +192,10 @@ final class World {
   /// Lives from the first start to rest; what was violated, if anything.
   @discardableResult
   func run() -> Violation? {
-    defer { scheduler.clear() }
+    defer {
+      for instance in instances { instance.kill() }
+      scheduler.clear()
+    }
     begin()
     advance(to: options.duration)
     workload.end()
@@ -189,6 +204,8 @@ final class World {
     if !rest() { return violation }
     confirmAtRest()
     if options.stopsAtTheEnd { stopInstances() }
+    for instance in instances { instance.kill() }
+    oracle.checkGaps(tally)
     return violation
   }
 
@@ -201,6 +218,7 @@ final class World {
     for reader in readers { reader.start() }
     faults.start()
     everySecond()
+    save()
   }
 
   func advance(to time: Int64) {
@@ -220,12 +238,36 @@ final class World {
     return false
   }
 
+  /// Somebody asks `/wait`; the answer is due soon, once everything up to there is visible.
+  private func demand(_ position: UInt64, of instance: Instance) {
+    instance.post(.awaited(LSN(position)), from: nil)
+    guard options.checksProgress else { return }
+    after(5 * Time.second) { [self] in
+      guard violation == nil, now - lastFault > 10 * Time.second, let status = instance.status() else {
+        return
+      }
+      let isVisible = postgres.commits.allSatisfy { commit in
+        commit.endLSN > position || now - (commit.visibleTime ?? now) > 3 * Time.second
+      }
+      if isVisible, status.settled.rawValue < position {
+        fail("wait", "\(instance.name): \(LSN(position)) is awaited for 5 s: " + describe())
+      }
+    }
+  }
+
+  /// Redis saves its data at any moment, in the middle of a flush too.
+  private func save() {
+    after(random.between(100 * Time.millisecond, 2 * Time.second)) { [self] in
+      redis.remember()
+      if !workload.isOver { save() }
+    }
+  }
+
   private func everySecond() {
     after(Time.second) { [self] in
       if options.checksProgress { oracle.checkProgress(since: lastFault) }
-      redis.remember()
       if random.chance(200) {
-        for instance in instances { instance.post(.awaited(LSN(postgres.walEnd)), from: nil) }
+        for instance in instances { demand(postgres.walEnd, of: instance) }
       }
       if !workload.isOver, random.chance(300), postgres.isServing {
         postgres.writeWAL(500)
@@ -267,6 +309,7 @@ final class World {
   }
 
   private func stopInstances() {
+    faults.leavesStopped = true
     for instance in instances { instance.stop() }
     let stopped = advance(upTo: 30 * Time.second) { instances.allSatisfy { !$0.isRunning } }
     if violation == nil, !stopped { fail("stop", "not finished 30 s after SIGTERM: " + describe()) }
