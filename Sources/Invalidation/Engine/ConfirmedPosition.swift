@@ -20,6 +20,9 @@ struct ConfirmedPosition: Sendable {
     position = confirmed
   }
 
+  /// Forgets what was settled after the confirmed position: Redis may have lost it.
+  mutating func forgetSettled() { samples.removeAll() }
+
   /// Goes on with the same slot.
   mutating func resume(at confirmed: LSN) { position = max(position, confirmed) }
 

@@ -143,8 +143,10 @@ extension Engine {
   mutating func forgetChain() {
     continuity = nil
     flushes.reset()
+    confirmed.forgetSettled()
     for target in targets.indices {
       targets[target].dropWork()
+      targets[target].acknowledged = min(targets[target].acknowledged, confirmed.position)
       targets[target].isUnbroken = false
       guard targets[target].isConnected else { continue }
       if targets[target].expected.isEmpty {

@@ -1,4 +1,5 @@
 import Foundation
+import Invalidation
 
 /// The real `cdcd`, running.
 final class CDCDProcess: Sendable {
@@ -48,6 +49,16 @@ final class CDCDProcess: Sendable {
     let seconds = limit.components.seconds
     let path = "/wait?lsn=\(position)&timeout=\(seconds)s"
     return try get(path, timeout: limit + .seconds(10)).status == 200
+  }
+
+  /// Up to where everything is settled, as cdcd tells it.
+  var settledPosition: LSN {
+    get throws {
+      guard let position = try metric("cdcd_settled_lsn") else {
+        throw TimedOut(description: "cdcd_settled_lsn is not among the metrics")
+      }
+      return LSN(UInt64(position))
+    }
   }
 
   /// The sum of a metric over its labels; nil when it is not there.

@@ -113,6 +113,10 @@ private final class Launcher: Sendable {
 
   private init() {
     let thread = Thread { [self] in
+      // Threads of Dispatch, one of which started this one, block signals, and a process inherits that.
+      var none = sigset_t()
+      _ = unsafe sigemptyset(&none)
+      _ = unsafe pthread_sigmask(SIG_SETMASK, &none, nil)
       while true {
         waiting.wait()
         let request = requests.withLock { $0.removeFirst() }
