@@ -42,7 +42,7 @@ struct ServerFacts {
         EXISTS (SELECT FROM pg_publication WHERE pubname = \(publication)),
         current_setting('synchronous_commit') = 'off' OR EXISTS (
           SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
-          WHERE setting ~* '^synchronous_commit=(off|false|no|0)$'),
+          WHERE setting ~* '^synchronous_commit='),
         EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
         s.slot_type, s.plugin, s.database = current_database(), s.two_phase, s.wal_status,
         s.confirmed_flush_lsn
