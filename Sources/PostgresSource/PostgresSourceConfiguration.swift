@@ -1,4 +1,4 @@
-import Invalidation
+package import Invalidation
 
 /// Where the changes come from.
 package struct PostgresSourceConfiguration: Sendable {
@@ -6,11 +6,19 @@ package struct PostgresSourceConfiguration: Sendable {
   package var connection: String
   package var slot: String
   package var publication: String
+  /// The ruled tables, every change of which the publication has to carry.
+  package var tables: [TableName]
 
-  package init(connection: String, slot: String, publication: String) {
+  package init(connection: String, slot: String, publication: String, tables: [TableName] = []) {
     self.connection = connection
     self.slot = slot
     self.publication = publication
+    self.tables = tables
+  }
+
+  /// Throws when libpq could not even read the connection string. The failure repeats none of it.
+  package static func validate(connection: String) throws(SourceFailure) {
+    _ = try ConnectionParameters(connection)
   }
 
   /// For the plain connection.

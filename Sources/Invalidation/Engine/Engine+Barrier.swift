@@ -40,6 +40,7 @@ extension Engine {
     queries.link = .idle
     queries.backoff.reset()
     queries.failingSince = nil
+    queries.failure = nil
   }
 
   /// Moves a visible transaction's keys into the batches.
@@ -86,6 +87,7 @@ extension Engine {
   mutating func queryReconnected(_ facts: SourceFacts) {
     guard case .connecting = queries.link else { return }
     queries.link = .idle
+    queries.renewedAt = now.monotonic
     queries.backoff.reset()
     guard let known = continuity, source.phase == .streaming else { return }
     guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,
@@ -106,13 +108,16 @@ extension Engine {
     report(.warning, "query_connection", "the query connection failed: " + failure.message)
     statistics.sourceRetries += 1
     if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
-    if failure.kind == .shuttingDown {
-      // A held-back confirmation would keep the walsender, and with it the server, from ending (contract 3).
+    if failure.kind == .unpublished { source.isDoubted = true }
+    if failure.kind == .shuttingDown || failure.kind == .unpublished {
+      // A held-back confirmation would keep the walsender, and with it a server that shuts down, from ending
+      // (contract 3); and a stream that leaves changes out must not move the watermark.
       source.failure = failure
       return restartSource(after: source.backoff.next(&random))
     }
     queries.isSnapshotNeeded = true
     if queries.failingSince == nil { queries.failingSince = now.monotonic }
+    queries.failure = failure
     // The query connection is the one that learns of a fast shutdown, which has three seconds.
     let delay = min(queries.backoff.next(&random), QueryState.longestDelay)
     queries.link = .down(retryAt: now.monotonic + delay)

@@ -21,9 +21,15 @@ extension Engine {
     } else {
       statistics.gaps.append(Statistics.GapCount(reason: reason, count: 1))
     }
-    report(.warning, "gap_\(reason.rawValue)", "gap: \(reason.explanation)")
+    report(.warning, "gap_\(reason.rawValue)", "gap: \(reason.explanation)", rule: names(of: rules))
     for target in targets.indices { targets[target].needsWatermark = true }
     beginFlushIfNeeded()
+  }
+
+  /// For the log: a few rules by name, more by their number.
+  private func names(of rules: [Int]) -> String {
+    guard rules.count <= 5 else { return "\(rules.count) rules" }
+    return rules.map { configuration.rules[$0].name }.joined(separator: ", ")
   }
 
   private mutating func halt(_ reason: GapReason, rule: String) {
@@ -112,7 +118,9 @@ extension Engine {
     flushes.job?.scans[target].isDone = true
     guard let job = flushes.job, job.scans.allSatisfy(\.isDone) else { return }
     statistics.flushes += 1
-    report(.notice, "flush_done", "flush of \(job.rules.count) rules done: \(job.deletedKeys) keys deleted")
+    report(
+      .notice, "flush_done", "flush done: \(job.deletedKeys) keys and leases deleted",
+      rule: names(of: job.rules))
     flushes.finish(fingerprint: fingerprint.rules)
     for target in targets.indices {
       targets[target].needsWatermark = true

@@ -177,7 +177,10 @@ extension Engine {
     targets[target].backoff.reset()
     targets[target].deletesOutside = false
     targets[target].ranBare = false
-    targets[target].lastError = nil
+    if targets[target].lastError != nil {
+      targets[target].lastError = nil
+      report(.notice, "redis_recovered", "Redis target \(configuration.targets[target]) works again")
+    }
     acknowledgeFirst(target, hits: hits)
     closeSmallBatch(target)
     finishDrainingIfSettled()

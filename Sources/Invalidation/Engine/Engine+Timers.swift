@@ -38,6 +38,7 @@ extension Engine {
     case .idle:
       if waitsForVisibility { consider(queries.recheckAt) }
       consider(barrier.snapshotAt + Barrier.snapshotLifetime)
+      consider(queries.renewedAt + QueryState.renewal)
     case .connecting: break
     }
     if let job = flushes.job, job.phase == .scanning {
@@ -114,6 +115,9 @@ extension Engine {
       report(.warning, "query_timeout", "PostgreSQL did not answer a snapshot query within 10 s")
       if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
       queries.isSnapshotNeeded = true
+      queries.link = .connecting(since: now.monotonic)
+      emit(.reconnectQuery)
+    case .idle where queries.renewedAt + QueryState.renewal <= now.monotonic:
       queries.link = .connecting(since: now.monotonic)
       emit(.reconnectQuery)
     case .idle
