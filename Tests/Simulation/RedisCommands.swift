@@ -121,11 +121,12 @@ extension ModelRedis {
     var present: Int64 = 0
     let tick = world.nextTick()
     for key in keys {
+      if let owner = KeyMapping.leased(key) { data.leaseDeletedAt[owner] = tick }
       if world.options.mutation == .stripLeases, KeyMapping.leased(key) != nil { continue }
       if world.options.mutation == .loseDeletes, roll(20) { continue }
       if case .lease(_, _, let expires)? = data[key], expires <= world.now { data.remove(key) }
       if data.remove(key) { present += 1 }
-      data.deletedAt[key] = tick
+      data.deletedAt[key] = data.leaseDeletedAt[key]
       world.oracle.deleted(key, by: connection)
     }
     world.trace {
@@ -174,6 +175,7 @@ extension ModelRedis {
         return error("READONLY You can't write against a read only replica. script: 1")
       }
       data.set(key, .text(command[5]))
+      connection.chainHolds = old == command[4]
       world.oracle.watermarkWritten(key)
     }
     world.trace {

@@ -30,6 +30,8 @@ final class RedisConnection {
   var transaction: [[[UInt8]]]?
   var transactionIsDirty = false
   var isUnauthenticated = false
+  /// The command just run moved the watermark from the value it expected: this history is the client's.
+  var chainHolds = false
   /// SCAN passes under way: the pattern and when its cursor 0 ran.
   var scans: [(pattern: [UInt8], begun: UInt64)] = []
 
@@ -96,7 +98,7 @@ final class RedisConnection {
     clientAllowance = 0
   }
 
-  /// The lineage that the last reply's GET of a watermark saw; nil when it was no GET.
+  /// The history that the last reply tells of: by a GET of the watermark, or by one that moved as expected.
   func takeJudgedLineage() -> Int? {
     judged.isEmpty ? nil : judged.removeFirst()
   }
@@ -159,7 +161,8 @@ final class RedisConnection {
       while let command = try parser.next() {
         let reply = redis.process(command, on: self)
         let isGet = command.first.map { $0.count == 3 && $0[0] & 0xDF == UInt8(ascii: "G") } ?? false
-        answer(reply, lineage: isGet ? redis.lineage : nil)
+        answer(reply, lineage: isGet || chainHolds ? redis.lineage : nil)
+        chainHolds = false
       }
     } catch {
       world.fail("effect", "\(owner): not RESP: \(error)")

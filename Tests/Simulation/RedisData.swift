@@ -13,7 +13,9 @@ struct RedisData {
   private var positions: [String: Int] = [:]
 
   // The oracle's notes.
-  /// When each key's delete last ran, in ticks.
+  /// When each key's lease was last deleted, in ticks.
+  var leaseDeletedAt: [String: UInt64] = [:]
+  /// The same, once the key's own delete followed: what was visible before that moment is invalidated.
   var deletedAt: [String: UInt64] = [:]
   /// When everything went at once.
   var emptiedAt: UInt64 = 0

@@ -89,18 +89,15 @@ final class SourceConnection {
       }
       guard postgres.slot != nil else { return fail(.slotLost, "replication slot does not exist") }
       guard postgres.walsender == nil else { return fail(.slotInUse, "replication slot is active") }
-      // The server would begin at the confirmed position without a word; now that the slot is ours, compare.
-      guard (postgres.slot?.confirmed ?? 0) <= lsn.rawValue || world.options.mutation == .trustStaleFacts
-      else {
-        return fail(.unavailable, "the slot has moved meanwhile")
-      }
       let walsender = Walsender(world: world, client: self, start: lsn.rawValue, random: random.split())
       postgres.walsender = walsender
       self.walsender = walsender
       state = .streaming
       streamingSince = world.now
       arrived = max(lsn.rawValue, postgres.slot?.confirmed ?? 0)
-      instance.post(.replicationStarted(confirmedFlush: LSN(world.postgres.slot?.confirmed ?? 0)), from: self)
+      // The server begins at the confirmed position without a word if that is later than what was asked for.
+      let confirmed = world.options.mutation == .trustStaleFacts ? lsn : postgres.facts.confirmedFlush
+      instance.post(.replicationStarted(confirmedFlush: confirmed), from: self)
       walsender.wake()
       watchTimeout(walsender)
     }
