@@ -44,7 +44,7 @@ struct ServerFacts {
         EXISTS (SELECT FROM pg_publication WHERE pubname = \(publication)),
         current_setting('synchronous_commit') = 'off' OR EXISTS (
           SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
-          WHERE setting ~* '^synchronous_commit=(off|false|no|0)$'),
+          WHERE setting ~* '^synchronous_commit='),
         EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
         EXISTS (
           SELECT FROM pg_stat_get_activity(\(walsender)) AS own,

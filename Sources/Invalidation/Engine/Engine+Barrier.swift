@@ -20,7 +20,7 @@ extension Engine {
     guard case .asking = queries.link else { return }
     queryAnswered()
     guard source.phase == .streaming else { return }
-    let visible = barrier.clear(with: snapshot)
+    let visible = barrier.clear(with: snapshot, at: now.monotonic)
     for transaction in visible { release(transaction) }
     if visible.contains(where: \.isDropped) {
       // Its keys are gone, and only the stream can bring them again.
@@ -39,6 +39,7 @@ extension Engine {
   mutating func queryAnswered() {
     queries.link = .idle
     queries.backoff.reset()
+    queries.failingSince = nil
   }
 
   /// Moves a visible transaction's keys into the batches.
@@ -111,6 +112,15 @@ extension Engine {
       return restartSource(after: source.backoff.next(&random))
     }
     queries.isSnapshotNeeded = true
-    queries.link = .down(retryAt: now.monotonic + queries.backoff.next(&random))
+    if queries.failingSince == nil { queries.failingSince = now.monotonic }
+    // The query connection is the one that learns of a fast shutdown, which has three seconds.
+    let delay = min(queries.backoff.next(&random), QueryState.longestDelay)
+    queries.link = .down(retryAt: now.monotonic + delay)
+  }
+
+  /// A full barrier that no query can clear, and for so long: the stream may be that of a server that is gone.
+  var isBarrierStuck: Bool {
+    guard barrier.isFull, let since = queries.failingSince else { return false }
+    return now.monotonic - since >= QueryState.failureLimit
   }
 }

@@ -77,7 +77,7 @@ extension Engine {
       if targets[target].isConnected { ask(target) }
     }
     for gap in plan.gaps { openGap(gap.reason, rules: gap.rules) }
-    mayAcceptGap = false
+    if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
   }
 
   // MARK: Losing it
@@ -93,10 +93,14 @@ extension Engine {
     source.failure = failure
     statistics.sourceRetries += 1
     let delay =
-      failure.kind == .slotInUse
-      ? 300_000_000 + Int64.random(in: 0...400_000_000, using: &random) : source.backoff.next(&random)
+      failure.kind == .slotInUse ? slotRetryDelay() : source.backoff.next(&random)
     report(severity(of: failure), "source_\(failure.kind)", failure.message)
     leaveStream(retryAt: now.monotonic + delay)
+  }
+
+  /// A second instance takes over within a second, and does not hurry the first one.
+  mutating func slotRetryDelay() -> Int64 {
+    300_000_000 + Int64.random(in: 0...400_000_000, using: &random)
   }
 
   private func severity(of failure: SourceFailure) -> Notice.Severity {
@@ -129,6 +133,7 @@ extension Engine {
     stream.restart()
     barrier.reset()
     queries.recheckDelay = QueryState.firstRecheck
+    queries.failingSince = nil
     flushes.backToBarrier()
     for target in targets.indices {
       targets[target].dropOpen()
@@ -140,7 +145,8 @@ extension Engine {
 
   mutating func sendFeedback(replyRequested: Bool) {
     guard source.phase == .streaming else { return }
-    confirmed.note(settled, at: now.monotonic)
+    // While a target is away, what it holds is not known, and does not grow old enough to be confirmed.
+    if targets.allSatisfy({ $0.link == .ready }) { confirmed.note(settled, at: now.monotonic) }
     source.feedbackDueAt = now.monotonic + 1_000_000_000
     let received = max(stream.received, confirmed.position)
     emit(
@@ -180,7 +186,7 @@ extension Engine {
   }
 
   mutating func finishDraining() {
-    confirmed.note(settled, at: now.monotonic)
+    if targets.allSatisfy({ $0.link == .ready }) { confirmed.note(settled, at: now.monotonic) }
     emit(
       .sendFeedback(
         Feedback(

@@ -20,6 +20,7 @@ extension Engine {
     status.targets = targets.indices.map(targetStatus)
     status.queueBytes =
       barrier.keyBytes + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
+    status.ledgerEntries = targets.map(\.ledger.count).max() ?? 0
     status.openFlushes = flushes.open.map(flushStatus)
     status.notReady = reasons()
     return status

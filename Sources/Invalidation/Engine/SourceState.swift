@@ -49,10 +49,14 @@ struct QueryState: Sendable {
   var recheckAt: Int64 = 0
   var recheckDelay: Int64 = QueryState.firstRecheck
   var isSnapshotNeeded = false
+  /// Since when no query was answered.
+  var failingSince: Int64?
 
   static let firstRecheck: Int64 = 1_000_000
   static let slowestRecheck: Int64 = 100_000_000
   static let timeLimit: Int64 = 10_000_000_000
+  static let longestDelay: Int64 = 500_000_000
+  static let failureLimit: Int64 = 30_000_000_000
 }
 
 /// What a start of the stream is to do.
