@@ -16,9 +16,14 @@ package struct PostgresSourceConfiguration: Sendable {
     self.tables = tables
   }
 
-  /// Throws when libpq could not even read the connection string. The failure repeats none of it.
-  package static func validate(connection: String) throws(SourceFailure) {
-    _ = try ConnectionParameters(connection)
+  /// Whether the connection string can be read at all.
+  package static func isValid(connection: String) -> Bool {
+    do throws(SourceFailure) {
+      _ = try ConnectionParameters(connection)
+      return true
+    } catch {
+      return false
+    }
   }
 
   /// For the plain connection.

@@ -24,6 +24,8 @@ struct ServerFacts {
   var asynchronousCommit: Bool
   /// Whether the replication connection's process runs on this server.
   var seesWalsender: Bool
+  /// Whether `synchronous_standby_names` takes the replication connection for a standby that commits wait for.
+  var isOwnStandby: Bool
   /// Nil when there is none of that name.
   var slot: Slot?
 
@@ -47,6 +49,13 @@ struct ServerFacts {
           SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
           WHERE setting ~* '^synchronous_commit='),
         EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
+        EXISTS (
+          SELECT FROM pg_stat_get_activity(\(walsender)) AS own,
+            regexp_split_to_table(
+              regexp_replace(
+                current_setting('synchronous_standby_names'),
+                '^\\s*((first|any)?\\s*\\d+\\s*)?\\(|\\)\\s*$', '', 'gi'), ',') AS standby
+          WHERE lower(trim(trim(standby), '"')) IN ('*', lower(own.application_name))),
         s.slot_type, s.plugin, s.database = current_database(), s.two_phase, s.wal_status,
         s.confirmed_flush_lsn,
         (SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication
@@ -74,7 +83,7 @@ struct ServerFacts {
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 16, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
+    guard row.count == 17, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
     else { return nil }
     systemIdentifier = system
     isStandby = row[1] == "t"
@@ -83,14 +92,15 @@ struct ServerFacts {
     crashMarker = row[3] ?? "0"
     walLevel = level
     publicationExists = row[5] == "t"
-    publishesEverything = row[14] == "t"
-    unpublished = row[15]
+    publishesEverything = row[15] == "t"
+    unpublished = row[16]
     asynchronousCommit = row[6] == "t"
     seesWalsender = row[7] == "t"
-    slot = row[8].map { type in
+    isOwnStandby = row[8] == "t"
+    slot = row[9].map { type in
       Slot(
-        type: type, plugin: row[9] ?? "none", ofThisDatabase: row[10] == "t", twoPhase: row[11] == "t",
-        isLost: row[12] == "lost", confirmedFlush: row[13].flatMap { LSN($0) })
+        type: type, plugin: row[10] ?? "none", ofThisDatabase: row[11] == "t", twoPhase: row[12] == "t",
+        isLost: row[13] == "lost", confirmedFlush: row[14].flatMap { LSN($0) })
     }
   }
 
@@ -107,6 +117,12 @@ struct ServerFacts {
     guard walLevel == "logical" else {
       return misconfigured(
         "wal_level is \(walLevel): run ALTER SYSTEM SET wal_level = logical, then restart the server")
+    }
+    // A commit would wait for cdcd's confirmation, and cdcd for the commit to be visible (contract 1).
+    guard !isOwnStandby else {
+      return misconfigured(
+        "synchronous_standby_names takes cdcd for a standby, so every commit would hang: list the real standbys"
+          + " there, without * and without cdcd's application_name")
     }
     guard publicationExists else {
       return misconfigured("there is no publication \"\(configuration.publication)\": run `cdcd setup`")
