@@ -82,6 +82,19 @@ final class LibpqConnection {
   /// -1 when there is none.
   var fileDescriptor: Int32 { unsafe PQsocket(pointer) }
 
+  /// Of the host that was reached, for one more connection to the very same: without resolving a name again, which
+  /// may block, and without trying other hosts.
+  var reached: [(keyword: String, value: String)] {
+    let answers = unsafe [
+      ("host", PQhost(pointer)), ("hostaddr", PQhostaddr(pointer)), ("port", PQport(pointer)),
+    ]
+    return unsafe answers.compactMap { keyword, text in
+      guard let text = unsafe text else { return nil }
+      let value = unsafe String(cString: text)
+      return value.isEmpty ? nil : (keyword, value)
+    }
+  }
+
   /// The server process's id, as the server told it.
   var serverProcess: Int32 { unsafe PQbackendPID(pointer) }
 

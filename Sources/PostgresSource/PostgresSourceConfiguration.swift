@@ -26,9 +26,10 @@ package struct PostgresSourceConfiguration: Sendable {
     }
   }
 
-  /// For the plain connection.
-  func queryParameters() throws(SourceFailure) -> ConnectionParameters {
+  /// For the plain connection, to the server that `connection` has reached.
+  func queryParameters(beside connection: LibpqConnection) throws(SourceFailure) -> ConnectionParameters {
     var parameters = try commonParameters()
+    for (keyword, value) in connection.reached { parameters.set(keyword, value) }
     // A slot that is being made waits for running transactions: it must not outlive a cdcd that went away, nor
     // end early because the role has a timeout.
     parameters.addSettings([

@@ -50,7 +50,8 @@ package final class SourceConnector {
     self.configuration = configuration
     self.replication = replication
     renewing = true
-    step = .connectingQuery(try Session(try configuration.queryParameters()))
+    step = .connectingQuery(
+      try Session(try configuration.queryParameters(beside: replication.session.connection)))
     deadline = now + answerTime
   }
 
@@ -106,7 +107,8 @@ package final class SourceConnector {
     case .identifying(let session):
       guard let identity = SystemIdentity(rows) else { throw unexpectedAnswer }
       replication = ReplicationConnection(session, identity)
-      step = .connectingQuery(try Session(try configuration.queryParameters()))
+      step = .connectingQuery(
+        try Session(try configuration.queryParameters(beside: session.connection)))
       deadline = now + answerTime
     case .readingFacts(let session):
       guard let row = rows.first, let facts = ServerFacts(row), let replication else {

@@ -24,7 +24,7 @@ extension Shell {
     case .reconnectQuery: renewQuery()
     case .connectRedis(let target): connectRedis(target)
     case .sendRedis(let target, let bytes): sendRedis(target, bytes)
-    case .closeRedis(let target): targets[target] = nil
+    case .closeRedis(let target): closeRedis(target)
     case .report(let notice): notices.log(notice)
     case .halt(let reason): outcome = .halted(reason)
     case .finished: outcome = .finished

@@ -4,12 +4,36 @@ import RedisSink
 /// The Redis side of the shell.
 extension Shell {
   func connectRedis(_ target: Int) {
+    closeRedis(target)
     do throws(RedisFailure) {
-      targets[target] = try RedisConnection(addresses[target], now: Clock.monotonic())
+      let now = Clock.monotonic()
+      resolutions[target] = try NameResolution.needed(for: addresses[target], now: now)
+      if resolutions[target] == nil { targets[target] = try RedisConnection(addresses[target], now: now) }
     } catch {
-      targets[target] = nil
       tell(.redisFailed(target: target, reason: error.message))
     }
+  }
+
+  func closeRedis(_ target: Int) {
+    targets[target] = nil
+    resolutions[target] = nil
+  }
+
+  /// Connects when the host's address is known.
+  private func advance(_ resolution: NameResolution, _ target: Int) {
+    do throws(RedisFailure) {
+      guard let host = try resolution.outcome(), case .tcp(_, let port) = addresses[target].endpoint else {
+        return
+      }
+      resolutions[target] = nil
+      var address = addresses[target]
+      address.endpoint = .tcp(host: host, port: port)
+      targets[target] = try RedisConnection(address, now: Clock.monotonic())
+    } catch {
+      closeRedis(target)
+      tell(.redisFailed(target: target, reason: error.message))
+    }
+    performEffects()
   }
 
   func sendRedis(_ target: Int, _ bytes: [UInt8]) {
@@ -46,6 +70,7 @@ extension Shell {
 
   /// To be called when the target's socket is ready.
   func advanceRedis(_ target: Int) {
+    if let resolution = resolutions[target] { return advance(resolution, target) }
     guard let connection = targets[target] else { return }
     do throws(RedisFailure) {
       switch try connection.advance() {
@@ -60,7 +85,7 @@ extension Shell {
   }
 
   func failRedis(_ target: Int, _ failure: RedisFailure) {
-    targets[target] = nil
+    closeRedis(target)
     handle(.redisFailed(target: target, reason: failure.message))
   }
 

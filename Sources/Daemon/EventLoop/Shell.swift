@@ -30,6 +30,8 @@ final class Shell {
   var source = Source.closed
   var query = Query.closed
   var targets: [RedisConnection?]
+  /// Targets whose host's name is being resolved, before there is a connection.
+  var resolutions: [NameResolution?]
   /// Targets with bytes that were appended and not offered to the socket yet.
   var unflushed: [Int] = []
   /// Whether the replication socket is left alone for a moment.
@@ -54,6 +56,7 @@ final class Shell {
     sourceConfiguration = source
     addresses = targets
     self.targets = targets.map { _ in nil }
+    resolutions = targets.map { _ in nil }
     self.board = board
     self.wakeup = wakeup
     notices = NoticeLog(logger: logger, board: board)
@@ -133,6 +136,10 @@ final class Shell {
     }
     for (target, connection) in targets.enumerated() {
       let place = Place.firstTarget + target
+      if let resolution = resolutions[target] {
+        polled.set(place, resolution.fileDescriptor, Int16(POLLIN))
+        continue
+      }
       guard let connection else {
         polled.clear(place)
         continue
@@ -180,6 +187,7 @@ final class Shell {
     var earliest = sourceDeadline() ?? .max
     earliest = min(earliest, queryDeadline() ?? .max)
     for connection in targets { earliest = min(earliest, connection?.deadline ?? .max) }
+    for resolution in resolutions { earliest = min(earliest, resolution?.deadline ?? .max) }
     return earliest == .max ? nil : earliest
   }
 
@@ -187,6 +195,9 @@ final class Shell {
     if let deadline = sourceDeadline(), now >= deadline { failSource(sourceTimeout()) }
     if let deadline = queryDeadline(), now >= deadline { failQuery(queryTimeout()) }
     for target in targets.indices {
+      if let resolution = resolutions[target], now >= resolution.deadline {
+        failRedis(target, resolution.timeout)
+      }
       guard let connection = targets[target], let deadline = connection.deadline, now >= deadline else {
         continue
       }
