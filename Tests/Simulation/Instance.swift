@@ -49,7 +49,7 @@ final class Instance {
     disturbed = world.now
     let configuration = EngineConfiguration(
       rules: Schema.rules, slot: Schema.slot, retain: .nanoseconds(world.options.retain),
-      command: world.options.command, runIdentifier: "run-\(index)-\(runs)",
+      command: world.options.command, leases: world.options.leases, runIdentifier: "run-\(index)-\(runs)",
       flushRate: world.options.flushRate)
     world.trace { "\(name): starts, run \(runs)" }
     process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))
@@ -328,6 +328,7 @@ final class RedisShell {
     guard target == 0, let connection, connection.isOpenForClient else {
       return instance.world.fail("effect", "sendRedis on a closed connection")
     }
+    instance.world.faults.sending(bytes)
     connection.send(bytes)
   }
 

@@ -3,20 +3,20 @@ import Testing
 
 /// Stories that are worth telling one by one; every step is judged by the oracle as well.
 struct ScenarioTests {
-  private func world(_ adjust: (inout WorldOptions) -> Void = { _ in }) -> World {
+  func world(seed: UInt64 = 42, _ adjust: (inout WorldOptions) -> Void = { _ in }) -> World {
     var options = WorldOptions()
     options.retain = 60 * Time.second
     options.writePause = 200 * Time.millisecond
     options.truncatePerMille = 0
     options.isStory = true
     adjust(&options)
-    let world = World(seed: 42, options: options, printing: Seeds.prints)
+    let world = World(seed: seed, options: options, printing: Seeds.prints)
     world.begin()
     return world
   }
 
   /// Ends the story: nothing goes wrong any more, the world comes to rest, nothing was violated.
-  private func finish(_ world: World, _ location: SourceLocation = #_sourceLocation) {
+  func finish(_ world: World, _ location: SourceLocation = #_sourceLocation) {
     world.workload.end()
     for reader in world.readers { reader.end() }
     _ = world.rest()

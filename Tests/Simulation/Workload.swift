@@ -26,6 +26,8 @@ final class Workload {
   private(set) var isOver = false
   /// Makes the next transaction stay invisible for this long.
   var stuckFor: Int64?
+  /// Nobody begins a transaction.
+  var isPaused = false
   private(set) var committedCount = 0
 
   init(world: World) {
@@ -46,7 +48,7 @@ final class Workload {
       : random.between(20 * Time.millisecond, world.options.writePause)
     world.after(pause) { [self] in
       guard !isOver else { return }
-      if world.postgres.isServing, world.postgres.frozenUntil <= world.now { begin() }
+      if !isPaused, world.postgres.isServing, world.postgres.frozenUntil <= world.now { begin() }
       scheduleNext()
     }
   }
@@ -92,6 +94,7 @@ final class Workload {
       let commit = postgres.writeCommit(
         xid: transaction.xid, firstLSN: transaction.firstLSN, changes: truncating(changes))
       for change in commit.changes { apply(change) }
+      if world.options.plantedRows > 0 { plant(commit) }
       committedCount += 1
       world.trace { "postgres: xid \(transaction.xid) commits at \(LSN(commit.endLSN)): \(describe(commit))" }
       world.remember(commit)
@@ -224,6 +227,20 @@ final class Workload {
         }
       }
       return change
+    }
+  }
+
+  /// Values of more rows that a TRUNCATE took, cached in time: the flush has pages of them to find.
+  private func plant(_ commit: Commit) {
+    guard world.redis.isUp else { return }
+    for table in commit.changes.flatMap(\.tables) {
+      for id in 20_000..<20_000 + world.options.plantedRows {
+        for key in KeyMapping.truncatedKeys(table, Row(id: id, texts: [String(id), nil, nil, "f"])) {
+          let place = random.below(1 + world.redis.data.order.count)
+          world.redis.data.set(key, .cached(snapshot: world.nextTick()), from: place)
+          commit.truncated.append(key)
+        }
+      }
     }
   }
 
