@@ -162,6 +162,21 @@ struct ScenarioTests {
     #expect(world.tally.count("flushes") == 1)
   }
 
+  /// Whenever the second one has read the WAL's end, the first one's watermark is already beyond.
+  @Test func aSecondInstanceDoesNotHurryAfterTheFirst() {
+    let world = world {
+      $0.instances = 2
+      $0.rowCount = 100
+      $0.readers = 0
+      $0.promptVisibility = 1_000
+      $0.steadyPause = Time.millisecond
+      $0.factsAge = 10 * Time.millisecond
+    }
+    world.advance(to: 4 * Time.second)
+    finish(world)
+    #expect(world.tally.count("flushes") == 1)
+  }
+
   @Test func aFrozenInstanceLosesTheSlotAndDoesNoHarmWhenItWakes() {
     let world = world { $0.instances = 2 }
     world.advance(to: 5 * Time.second)

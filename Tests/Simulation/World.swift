@@ -23,6 +23,7 @@ struct WorldOptions {
   var duration = 10 * Time.second
   var retain = 10 * Time.second
   var command = EngineConfiguration.DeleteCommand.unlink
+  var onGap = GapPolicy.flush
   /// `redis.leases`; a world without has no readers.
   var leases = true
   var flushRate = 50_000
@@ -32,6 +33,8 @@ struct WorldOptions {
   var readers = 3
   var readPause = 30 * Time.millisecond
   var writePause = 400 * Time.millisecond
+  /// A transaction begins each time this has passed; 0 for pauses by chance.
+  var steadyPause: Int64 = 0
   /// Of 1,000 transactions, those that are visible within 0.1 ms of their commit record.
   var promptVisibility = 850
   var bulkPerMille = 0
@@ -47,6 +50,8 @@ struct WorldOptions {
   var walStart: UInt64 = 0x16B_3748
   var nextXid: UInt64 = 750
   var instances = 1
+  /// So long after the shell has asked for the WAL's end it has the rest of the facts together.
+  var factsAge: Int64 = 0
   /// The status costs more than the rest of a turn: it is judged once in so many.
   var turnsPerStatus = 1
   var faults: [Fault] = []
@@ -98,6 +103,7 @@ struct WorldOptions {
     faults = Fault.allCases.filter { shuffled.contains($0) && allowed.contains($0) }
     if wantsStandby, allowed.contains(.standby) { instances = 2 }
     var later = Randomness(seed: seed ^ 0x0A3B_057)
+    if instances > 1 { factsAge = later.pick([0, 0, 5, 50]) * Time.millisecond }
     if later.chance(150), allowed.contains(.flushAmbush) {
       faults.append(.flushAmbush)
       truncatePerMille = 40
