@@ -225,8 +225,8 @@ final class Instance {
   private func watchConnects() {
     connects.removeAll { $0 <= world.now - Time.second }
     connects.append(world.now)
-    if connects.count > 40 {
-      world.fail("effect", "\(name): connects to PostgreSQL more than 40 times within a second")
+    if connects.count > 20 {
+      world.fail("effect", "\(name): connects to PostgreSQL more than 20 times within a second")
     }
   }
 

@@ -170,7 +170,7 @@ struct ScenarioTests {
       $0.readers = 0
       $0.promptVisibility = 1_000
       $0.steadyPause = Time.millisecond
-      $0.factsAge = 10 * Time.millisecond
+      $0.factsAge = 18 * Time.millisecond
     }
     world.advance(to: 4 * Time.second)
     finish(world)
