@@ -54,8 +54,14 @@ package struct Daemon: Sendable {
         targets: [configuration.redis.address.redacted]),
       source: PostgresSourceConfiguration(
         connection: configuration.source.postgres, slot: configuration.source.slot,
-        publication: configuration.source.publication),
+        publication: configuration.source.publication, tables: ruledTables),
       targets: [configuration.redis.address], board: board, logger: logger)
+  }
+
+  private var ruledTables: [TableName] {
+    var tables: [TableName] = []
+    for rule in configuration.rules where !tables.contains(rule.table) { tables.append(rule.table) }
+    return tables
   }
 
   private func logStart(_ logger: Logger, port: Int) {

@@ -25,6 +25,11 @@ struct ConnectionParameters {
       }
       unsafe option += 1
     }
+    // The rest of a password with a bare @ in it would be taken for the host, and be shown.
+    guard self["host"]?.contains("@") != true else {
+      throw SourceFailure(
+        .misconfigured, "source.postgres has more than one @: write those of the password as %40")
+    }
   }
 
   subscript(keyword: String) -> String? { values.first { $0.keyword == keyword }?.value }

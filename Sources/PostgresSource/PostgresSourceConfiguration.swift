@@ -1,4 +1,4 @@
-import Invalidation
+package import Invalidation
 
 /// Where the changes come from.
 package struct PostgresSourceConfiguration: Sendable {
@@ -6,11 +6,24 @@ package struct PostgresSourceConfiguration: Sendable {
   package var connection: String
   package var slot: String
   package var publication: String
+  /// The ruled tables, every change of which the publication has to carry.
+  package var tables: [TableName]
 
-  package init(connection: String, slot: String, publication: String) {
+  package init(connection: String, slot: String, publication: String, tables: [TableName] = []) {
     self.connection = connection
     self.slot = slot
     self.publication = publication
+    self.tables = tables
+  }
+
+  /// Whether the connection string can be read at all.
+  package static func isValid(connection: String) -> Bool {
+    do throws(SourceFailure) {
+      _ = try ConnectionParameters(connection)
+      return true
+    } catch {
+      return false
+    }
   }
 
   /// For the plain connection.
@@ -43,6 +56,10 @@ package struct PostgresSourceConfiguration: Sendable {
     var parameters = try ConnectionParameters(connection)
     parameters.set("client_encoding", "UTF8")
     parameters.setDefault("fallback_application_name", "cdcd")
+    // A path that dies in silence is noticed within half a minute, also while a slot is being made.
+    parameters.setDefault("keepalives_idle", "10")
+    parameters.setDefault("keepalives_interval", "5")
+    parameters.setDefault("keepalives_count", "3")
     return parameters
   }
 }

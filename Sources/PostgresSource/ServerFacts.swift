@@ -18,9 +18,14 @@ struct ServerFacts {
   var crashMarker: String
   var walLevel: String
   var publicationExists: Bool
+  var publishesEverything: Bool
+  /// The ruled tables that the publication leaves out or filters, as people write them; nil when there are none.
+  var unpublished: String?
   var asynchronousCommit: Bool
   /// Whether the replication connection's process runs on this server.
   var seesWalsender: Bool
+  /// Whether `synchronous_standby_names` takes the replication connection for a standby that commits wait for.
+  var isOwnStandby: Bool
   /// Nil when there is none of that name.
   var slot: Slot?
 
@@ -42,17 +47,43 @@ struct ServerFacts {
         EXISTS (SELECT FROM pg_publication WHERE pubname = \(publication)),
         current_setting('synchronous_commit') = 'off' OR EXISTS (
           SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
-          WHERE setting ~* '^synchronous_commit=(off|false|no|0)$'),
+          WHERE setting ~* '^synchronous_commit='),
         EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
+        EXISTS (
+          SELECT FROM pg_stat_get_activity(\(walsender)) AS own,
+            regexp_split_to_table(
+              regexp_replace(
+                current_setting('synchronous_standby_names'),
+                '^\\s*((first|any)?\\s*\\d+\\s*)?\\(|\\)\\s*$', '', 'gi'), ',') AS standby
+          WHERE lower(trim(trim(standby), '"')) IN ('*', lower(own.application_name))),
         s.slot_type, s.plugin, s.database = current_database(), s.two_phase, s.wal_status,
-        s.confirmed_flush_lsn
+        s.confirmed_flush_lsn,
+        (SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication
+          WHERE pubname = \(publication)),
+        \(unpublishedQuery(configuration.tables, publication, serverVersion))
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
+      """
+  }
+
+  private static func unpublishedQuery(
+    _ tables: [TableName], _ publication: String, _ serverVersion: Int32
+  ) -> String {
+    guard !tables.isEmpty else { return "NULL" }
+    let names = tables.map { table in
+      "(\(CatalogSession.quoted(literal: table.schema)), \(CatalogSession.quoted(literal: table.name)))"
+    }
+    let unfiltered = serverVersion >= 150_000 ? "AND p.rowfilter IS NULL" : ""
+    return """
+      (SELECT string_agg(format('%I.%I', t.schema, t.name), ', ')
+        FROM (VALUES \(names.joined(separator: ", "))) AS t (schema, name)
+        WHERE NOT EXISTS (SELECT FROM pg_publication_tables AS p
+          WHERE p.pubname = \(publication) AND p.schemaname = t.schema AND p.tablename = t.name \(unfiltered)))
       """
   }
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 14, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
+    guard row.count == 17, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
     else { return nil }
     systemIdentifier = system
     isStandby = row[1] == "t"
@@ -61,12 +92,15 @@ struct ServerFacts {
     crashMarker = row[3] ?? "0"
     walLevel = level
     publicationExists = row[5] == "t"
+    publishesEverything = row[15] == "t"
+    unpublished = row[16]
     asynchronousCommit = row[6] == "t"
     seesWalsender = row[7] == "t"
-    slot = row[8].map { type in
+    isOwnStandby = row[8] == "t"
+    slot = row[9].map { type in
       Slot(
-        type: type, plugin: row[9] ?? "none", ofThisDatabase: row[10] == "t", twoPhase: row[11] == "t",
-        isLost: row[12] == "lost", confirmedFlush: row[13].flatMap { LSN($0) })
+        type: type, plugin: row[10] ?? "none", ofThisDatabase: row[11] == "t", twoPhase: row[12] == "t",
+        isLost: row[13] == "lost", confirmedFlush: row[14].flatMap { LSN($0) })
     }
   }
 
@@ -84,8 +118,26 @@ struct ServerFacts {
       return misconfigured(
         "wal_level is \(walLevel): run ALTER SYSTEM SET wal_level = logical, then restart the server")
     }
+    // A commit would wait for cdcd's confirmation, and cdcd for the commit to be visible (contract 1).
+    guard !isOwnStandby else {
+      return misconfigured(
+        "synchronous_standby_names takes cdcd for a standby, so every commit would hang: list the real standbys"
+          + " there, without * and without cdcd's application_name")
+    }
     guard publicationExists else {
       return misconfigured("there is no publication \"\(configuration.publication)\": run `cdcd setup`")
+    }
+    if let unpublished {
+      return SourceFailure(
+        .unpublished,
+        "PostgreSQL: the publication \"\(configuration.publication)\" does not carry every change of \(unpublished):"
+          + " run `cdcd setup`; `cdcd check` says what else is missing")
+    }
+    guard publishesEverything else {
+      return SourceFailure(
+        .unpublished,
+        "PostgreSQL: the publication \"\(configuration.publication)\" leaves out kinds of changes: run ALTER PUBLICATION"
+          + " ... SET (publish = 'insert, update, delete, truncate')")
     }
     guard let slot else { return nil }
     let name = "the slot \"\(configuration.slot)\""

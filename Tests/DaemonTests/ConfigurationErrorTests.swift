@@ -61,6 +61,18 @@ import Testing
     #expect(Self.problems(of: text) == [expected])
   }
 
+  @Test(arguments: [
+    "postgresql://u:sec@secret@h/db", "postgresql://u:sec%secret@h/db", "postgresql://h/db?nonsense=1",
+  ]) func refusesWhatLibpqCannotRead(connection: String) throws {
+    let problems = Self.problems(
+      of:
+        "source: {postgres: '\(connection)'}\nredis: {url: 'redis://h'}\nrules: [{table: t, keys: ['t:{id}']}]\n"
+    )
+    #expect(problems.count == 1)
+    let problem = try #require(problems.first)
+    #expect(problem.hasPrefix("r.yaml:1:20: ") && problem.contains("%40") && !problem.contains("sec"))
+  }
+
   @Test func namesMissingSections() {
     #expect(
       Self.problems(of: "http: {listen: ':1'}\n") == [
@@ -90,7 +102,7 @@ import Testing
     #expect(
       Self.problems(of: text) == [
         #"r.yaml:1:1: found an unknown key, "sorce", expected one of source, redis, http, log, on_gap, rules; the nearest is "source""#,
-        "r.yaml:4:13: found a text of 22 characters, expected postgresql://user@host/database or host=... dbname=...",
+        "r.yaml:4:13: found a text of 22 characters, expected postgresql://user@host/database (@ in a password is %40) or host=... dbname=...",
         #"r.yaml:5:9: found "Cdcd", expected 1 to 63 of a-z, 0-9 and _"#,
         #"r.yaml:6:11: found "60", expected a number and its unit, as in 500ms, 60s, 5m or 1h"#,
         "r.yaml:8:8: found a port that is no number from 1 to 65535, expected host:port; in a password write / as %2F, : as %3A and @ as %40",
@@ -109,7 +121,7 @@ import Testing
     ("source: {}\n", #"1:9: found no key "postgres" in source, expected postgres"#),
     (
       "source: {postgres: ''}\n",
-      "1:20: found an empty text, expected postgresql://user@host/database or host=... dbname=..."
+      "1:20: found an empty text, expected postgresql://user@host/database (@ in a password is %40) or host=... dbname=..."
     ),
     (
       "source: {postgres: 'host=x', mode: wal2json}\n",
@@ -277,7 +289,7 @@ import Testing
     let text = #"source: {postgres: "host=a\0b"}"# + "\n" + Self.redis + Self.rules
     #expect(
       Self.problems(of: text) == [
-        "r.yaml:1:20: found a NUL character, expected postgresql://user@host/database or host=... dbname=..."
+        "r.yaml:1:20: found a NUL character, expected postgresql://user@host/database (@ in a password is %40) or host=... dbname=..."
       ])
   }
 

@@ -58,6 +58,7 @@ extension RealServers {
       for key in Self.bystanders { try redis("SET", key, "kept") }
       try redis("SAVE")
       let load = try Load(postgres: installation.postgres, redis: installation.redis)
+      defer { #expect(throws: Never.self) { try load.stop() } }
       if audit {
         load.startAuditor { try installation.cdcd.settledPosition }
       }
@@ -68,7 +69,6 @@ extension RealServers {
         Thread.sleep(forTimeInterval: Double.random(in: 0.5...1.5))
         try check(load, installation, after: "\(fault)")
       }
-      try load.stop()
       print("load: \(load.counts)")
       let counts = load.counts
       #expect(load.violations.isEmpty, "\(load.violations.prefix(5))")

@@ -24,6 +24,7 @@ final class Load: Sendable {
   private struct State {
     var paused = true
     var stopped = false
+    var threads = 0
     /// Threads that are inside of a step.
     var active = 0
     var counts = Counts()
@@ -42,8 +43,6 @@ final class Load: Sendable {
     for _ in 0..<readers { start { Reader(postgres, redis) } }
   }
 
-  deinit { state.withLock { $0.stopped = true } }
-
   var counts: Counts { state.withLock { $0.counts } }
   var violations: [String] { state.withLock { $0.violations } }
 
@@ -61,10 +60,10 @@ final class Load: Sendable {
     try eventually(within: .seconds(30), "the load has paused") { state.withLock { $0.active == 0 } }
   }
 
-  /// Stops the threads.
+  /// Ends the threads and waits for them: they hold the servers.
   func stop() throws {
-    try pause()
     state.withLock { $0.stopped = true }
+    try eventually(within: .seconds(30), "the load has ended") { state.withLock { $0.threads == 0 } }
   }
 
   /// What Redis holds and PostgreSQL does not, as sentences. Only while paused and settled.
@@ -80,28 +79,31 @@ final class Load: Sendable {
   }
 
   private func start(_ make: @escaping @Sendable () -> any Worker) {
-    let rows = rows
-    let thread = Thread { [weak self] in
-      var worker = make()
-      // The load is let go of between two steps, so that it can end.
-      while let decision = self?.enter() {
-        guard decision else {
-          Thread.sleep(forTimeInterval: 0.005)
-          continue
-        }
-        do {
-          let counts = try worker.step(row: Int.random(in: 1...rows))
-          self?.leave(counts)
-        } catch let violation as Violation {
-          self?.report(violation)
-        } catch {
-          worker = make()
-          self?.leave(Counts(errors: 1))
-          Thread.sleep(forTimeInterval: 0.05)
-        }
-      }
+    state.withLock { $0.threads += 1 }
+    let thread = Thread { [self] in
+      run(make)
+      state.withLock { $0.threads -= 1 }
     }
     thread.start()
+  }
+
+  private func run(_ make: () -> any Worker) {
+    var worker = make()
+    while let mayStep = enter() {
+      guard mayStep else {
+        Thread.sleep(forTimeInterval: 0.005)
+        continue
+      }
+      do {
+        leave(try worker.step(row: Int.random(in: 1...rows)))
+      } catch let violation as Violation {
+        report(violation)
+      } catch {
+        worker = make()
+        leave(Counts(errors: 1))
+        Thread.sleep(forTimeInterval: 0.05)
+      }
+    }
   }
 
   /// Whether the thread may do a step; nil when it is to end.

@@ -71,6 +71,14 @@ import Testing
     #expect(try keys(byEmail, lost, .insert, TestMessage.insert(["1", "b"])).0 == .incomplete)
   }
 
+  @Test func anEnormousKeyIsNoKey() throws {
+    let relation = testRelation(["id!", "email"])
+    let fits = String(repeating: "x", count: BoundRule.keyByteLimit - 5)
+    #expect(try keys(byID, relation, .insert, TestMessage.insert([.text(fits), nil])).1.count == 1)
+    let tooLong = try keys(byID, relation, .insert, TestMessage.insert([.text(fits + "x"), nil]))
+    #expect(tooLong.0 == .incomplete && tooLong.1.isEmpty)
+  }
+
   @Test func operationsAreRespected() throws {
     var rule = byID
     rule.operations = [.delete]

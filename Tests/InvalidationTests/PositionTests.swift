@@ -70,6 +70,44 @@ import Testing
     #expect(!ledger.canAdvance)
   }
 
+  @Test func ledgerStaysSmallBehindOneParked() {
+    var ledger = Ledger(position: LSN(1))
+    ledger.append(LSN(2), waiting: 1)
+    for number in 2...5_000 as ClosedRange<UInt64> {
+      ledger.append(LSN(number * 10), waiting: number)
+      if number % 3 != 0 { ledger.finish(waiting: number) }
+      if number % 3 == 2 { ledger.finish(waiting: number / 3 * 3) }
+      #expect(ledger.count <= 5)
+    }
+    #expect(ledger.advance() == LSN(1))
+    ledger.finish(waiting: 1)
+    #expect(ledger.advance() == LSN(50_000))
+    #expect(ledger.count == 0)
+  }
+
+  @Test func ledgerFindsEveryOrderOfFinishing() {
+    var random = SplitMix64(seed: 7)
+    for _ in 0..<300 {
+      var ledger = Ledger(position: .zero)
+      let count = UInt64.random(in: 1...12, using: &random)
+      for number in 1...count {
+        ledger.append(LSN(number * 2), waiting: number)
+        if Bool.random(using: &random) { ledger.append(LSN(number * 2 + 1)) }
+      }
+      var unfinished = Set(1...count)
+      for number in (1...count).shuffled(using: &random) {
+        ledger.finish(waiting: number)
+        unfinished.remove(number)
+        let position = ledger.advance()
+        if let first = unfinished.min() {
+          #expect(position < LSN(first * 2) && position.rawValue + 2 >= (first - 1) * 2)
+        } else {
+          #expect(position >= LSN(count * 2) && ledger.count == 0)
+        }
+      }
+    }
+  }
+
   @Test func confirmedStaysBehind() {
     var confirmed = ConfirmedPosition(retain: .seconds(60))
     let second: Int64 = 1_000_000_000

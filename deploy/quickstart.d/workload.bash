@@ -154,7 +154,7 @@ run_workload() {
     fi
     read_metric cdcd_lag_bytes
     median
-    show_footer "lag ${metric:-?} bytes $dot $changes changes $dot $keys_gone keys $dot median $milliseconds\
+    show_footer "lag ${metric:-?} bytes $dot changes $changes $dot keys $keys_gone $dot median $milliseconds\
  $dot http://127.0.0.1:$status_port/status"
     sleep 1
   done

@@ -1,9 +1,15 @@
+import PostgresSource
+
 extension Configuration.Source {
-  /// Whether libpq would take the text: a URI, or keywords such as `host=db dbname=app`. Only its beginning is
-  /// looked at; libpq judges the rest.
+  /// Whether libpq takes the text: a URI, or keywords such as `host=db dbname=app`. A bare word, which libpq takes for
+  /// a database's name, is not enough.
   ///
   /// Source: PostgreSQL manual, chapter 34.1.1 "Connection Strings".
   package static func isConnectionString(_ text: String) -> Bool {
+    looksLikeConnectionString(text) && PostgresSourceConfiguration.isValid(connection: text)
+  }
+
+  private static func looksLikeConnectionString(_ text: String) -> Bool {
     if text.hasPrefix("postgresql://") || text.hasPrefix("postgres://") { return true }
     let keyword = text.drop(while: \.isWhitespace).prefix { $0.isASCII && ($0.isLetter || $0 == "_") }
     let next = text.drop(while: \.isWhitespace).dropFirst(keyword.count).drop(while: \.isWhitespace)

@@ -23,7 +23,9 @@ extension ConfigurationReader {
       Duration(text: $0)
     }
     let postgres = value(
-      fields["postgres"], expected: "postgresql://user@host/database or host=... dbname=..."
+      fields["postgres"],
+      expected:
+        "postgresql://user@host/database (@ in a password is %40) or host=... dbname=..."
     ) {
       Configuration.Source.isConnectionString($0) ? $0 : nil
     }

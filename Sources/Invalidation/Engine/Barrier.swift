@@ -27,6 +27,9 @@ struct Barrier: Sendable {
   private(set) var waiting = Deque<WaitingTransaction>()
   private(set) var keyBytes = 0
   private(set) var snapshot: TransactionSnapshot?
+  /// When it was taken in. 32-bit xids are compared with it, so it must not grow 2^31 transactions old.
+  private(set) var snapshotAt: Int64 = 0
+  static let snapshotLifetime: Int64 = 600_000_000_000
   private var nextNumber: UInt64 = 1
   /// How many of `waiting` no snapshot has been asked for since they arrived, or whose answer is under way.
   private(set) var uncheckedCount = 0
@@ -43,8 +46,10 @@ struct Barrier: Sendable {
 
   /// Whether a transaction may pass at once: the last snapshot sees it and nothing unchecked is before it.
   @inline(__always)
-  func isOpen(for xid: UInt32) -> Bool {
-    guard uncheckedCount == 0, let snapshot else { return false }
+  func isOpen(for xid: UInt32, at time: Int64) -> Bool {
+    guard uncheckedCount == 0, let snapshot, time - snapshotAt < 2 * Barrier.snapshotLifetime else {
+      return false
+    }
     return snapshot.sees(xid)
   }
 
@@ -79,8 +84,9 @@ struct Barrier: Sendable {
   mutating func willAsk() { askedBelow = nextNumber }
 
   /// Takes in an answer and hands out, in commit order, the transactions that it sees.
-  mutating func clear(with snapshot: TransactionSnapshot) -> [WaitingTransaction] {
+  mutating func clear(with snapshot: TransactionSnapshot, at time: Int64) -> [WaitingTransaction] {
     self.snapshot = snapshot
+    snapshotAt = time
     var visible: [WaitingTransaction] = []
     uncheckedCount = 0
     for index in waiting.indices {

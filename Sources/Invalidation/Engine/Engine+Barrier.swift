@@ -20,7 +20,7 @@ extension Engine {
     guard case .asking = queries.link else { return }
     queryAnswered()
     guard source.phase == .streaming else { return }
-    let visible = barrier.clear(with: snapshot)
+    let visible = barrier.clear(with: snapshot, at: now.monotonic)
     for transaction in visible { release(transaction) }
     if visible.contains(where: \.isDropped) {
       // Its keys are gone, and only the stream can bring them again.
@@ -39,6 +39,8 @@ extension Engine {
   mutating func queryAnswered() {
     queries.link = .idle
     queries.backoff.reset()
+    queries.failingSince = nil
+    queries.failure = nil
   }
 
   /// Moves a visible transaction's keys into the batches.
@@ -85,6 +87,7 @@ extension Engine {
   mutating func queryReconnected(_ facts: SourceFacts) {
     guard case .connecting = queries.link else { return }
     queries.link = .idle
+    queries.renewedAt = now.monotonic
     queries.backoff.reset()
     guard let known = continuity, source.phase == .streaming else { return }
     guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,
@@ -105,12 +108,24 @@ extension Engine {
     report(.warning, "query_connection", "the query connection failed: " + failure.message)
     statistics.sourceRetries += 1
     if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
-    if failure.kind == .shuttingDown {
-      // A held-back confirmation would keep the walsender, and with it the server, from ending (contract 3).
+    if failure.kind == .unpublished { source.isDoubted = true }
+    if failure.kind == .shuttingDown || failure.kind == .unpublished {
+      // A held-back confirmation would keep the walsender, and with it a server that shuts down, from ending
+      // (contract 3); and a stream that leaves changes out must not move the watermark.
       source.failure = failure
       return restartSource(after: source.backoff.next(&random))
     }
     queries.isSnapshotNeeded = true
-    queries.link = .down(retryAt: now.monotonic + queries.backoff.next(&random))
+    if queries.failingSince == nil { queries.failingSince = now.monotonic }
+    queries.failure = failure
+    // The query connection is the one that learns of a fast shutdown, which has three seconds.
+    let delay = min(queries.backoff.next(&random), QueryState.longestDelay)
+    queries.link = .down(retryAt: now.monotonic + delay)
+  }
+
+  /// A full barrier that no query can clear, and for so long: the stream may be that of a server that is gone.
+  var isBarrierStuck: Bool {
+    guard barrier.isFull, let since = queries.failingSince else { return false }
+    return now.monotonic - since >= QueryState.failureLimit
   }
 }

@@ -35,7 +35,8 @@ extension Engine {
         position = min(position, settled)
         gaps += changesSince(targets[target].found)
       case .gap(.watermarkAhead) where !isSuspicionConfirmed(targets[target].found, facts):
-        return restartSource(after: 0)
+        // As a second instance does, which this may be: without haste.
+        return restartSource(after: slotRetryDelay())
       case .gap(let reason):
         position = min(position, facts.confirmedFlush)
         gaps.append(StartPlan.Gap(reason: reason, rules: Array(configuration.rules.indices)))
@@ -137,6 +138,7 @@ extension Engine {
     }
     forgetChain()
     restartSource(after: source.backoff.next(&random))
+    finishDrainingIfSettled()
   }
 
   /// Drops all work and every belief about what the targets hold.

@@ -7,7 +7,7 @@ extension Engine {
       let name = configuration.rules[rule].name
       switch configuration.rules[rule].onGap ?? configuration.onGap {
       case .flush: isNew = requestFlush(rule, reason) || isNew
-      case .halt where mayAcceptGap:
+      case .halt where acceptsGapsBefore.map({ stream.received < $0 }) == true:
         report(.warning, "gap_accepted", "gap accepted: \(reason.explanation)", rule: name)
         isNew = true
       case .halt: return halt(reason, rule: name)
@@ -21,9 +21,15 @@ extension Engine {
     } else {
       statistics.gaps.append(Statistics.GapCount(reason: reason, count: 1))
     }
-    report(.warning, "gap_\(reason.rawValue)", "gap: \(reason.explanation)")
+    report(.warning, "gap_\(reason.rawValue)", "gap: \(reason.explanation)", rule: names(of: rules))
     for target in targets.indices { targets[target].needsWatermark = true }
     beginFlushIfNeeded()
+  }
+
+  /// For the log: a few rules by name, more by their number.
+  private func names(of rules: [Int]) -> String {
+    guard rules.count <= 5 else { return "\(rules.count) rules" }
+    return rules.map { configuration.rules[$0].name }.joined(separator: ", ")
   }
 
   private mutating func halt(_ reason: GapReason, rule: String) {
@@ -68,22 +74,22 @@ extension Engine {
       Array("SCAN".utf8), scan.cursor, Array("MATCH".utf8), job.patterns[scan.pattern].bytes,
       Array("COUNT".utf8), Array("1000".utf8),
     ])
-    expect(target, [.scan])
+    expect(target, [.scan(job: job.number)])
     emit(.sendRedis(target: target, bytes: writer.bytes))
   }
 
-  mutating func scanned(_ target: Int, _ parts: [RedisReply]) {
+  mutating func scanned(_ target: Int, _ parts: [RedisReply], job number: UInt64) {
     guard parts.count == 2, case .bulk(let cursor) = parts[0], case .array(let found) = parts[1] else {
       return fail(target, kind: "protocol", "SCAN answered something else")
     }
-    guard flushes.job?.scans[target].isBusy == true else { return }
+    guard flushes.job?.number == number else { return }
     flushes.job?.scans[target].cursor = cursor
     var keys: [[UInt8]] = []
     for case .bulk(let key) in found where !WatermarkKeys.isOwn(key) { keys.append(key) }
     flushes.job?.scannedKeys += UInt64(found.count)
     pace(target, keys: keys.count)
     guard !keys.isEmpty else { return pageEnded(target) }
-    expect(target, [.flushDelete])
+    expect(target, [.flushDelete(job: number)])
     emit(.sendRedis(target: target, bytes: encoder.deleteCommand(keys)))
   }
 
@@ -93,10 +99,10 @@ extension Engine {
     flushes.job?.scans[target].nextPageAt = now.monotonic + cost
   }
 
-  mutating func flushDeleted(_ target: Int, _ count: Int64) {
+  mutating func flushDeleted(_ target: Int, _ count: Int64, job number: UInt64) {
     statistics.flushedKeys += UInt64(max(0, count))
+    guard flushes.job?.number == number else { return }
     flushes.job?.deletedKeys += UInt64(max(0, count))
-    guard flushes.job?.scans[target].isBusy == true else { return }
     pageEnded(target)
   }
 
@@ -112,7 +118,9 @@ extension Engine {
     flushes.job?.scans[target].isDone = true
     guard let job = flushes.job, job.scans.allSatisfy(\.isDone) else { return }
     statistics.flushes += 1
-    report(.notice, "flush_done", "flush of \(job.rules.count) rules done: \(job.deletedKeys) keys deleted")
+    report(
+      .notice, "flush_done", "flush done: \(job.deletedKeys) keys and leases deleted",
+      rule: names(of: job.rules))
     flushes.finish(fingerprint: fingerprint.rules)
     for target in targets.indices {
       targets[target].needsWatermark = true

@@ -132,8 +132,8 @@ extension Engine {
       targets[target].found.ruleSet = text
       answered(target)
     case (.ruleSet, .null): answered(target)
-    case (.scan, .array(let parts)): scanned(target, parts)
-    case (.flushDelete, .integer(let count)): flushDeleted(target, count)
+    case (.scan(let job), .array(let parts)): scanned(target, parts, job: job)
+    case (.flushDelete(let job), .integer(let count)): flushDeleted(target, count, job: job)
     default: return fail(target, kind: "protocol", "a reply of an unexpected kind")
     }
     if targets[target].link == .mismatched, targets[target].expected.isEmpty { ask(target) }
@@ -157,6 +157,8 @@ extension Engine {
 
   private mutating func executed(_ target: Int, _ results: [RedisReply]) {
     for case .error(let text) in results {
+      // The commands behind it ran all the same.
+      targets[target].ranBare = true
       return fail(target, kind: RedisReply.kind(ofError: text), String(decoding: text, as: UTF8.self))
     }
     // Behind a mismatch every batch fails as well, until Redis was asked again.
@@ -175,7 +177,10 @@ extension Engine {
     targets[target].backoff.reset()
     targets[target].deletesOutside = false
     targets[target].ranBare = false
-    targets[target].lastError = nil
+    if targets[target].lastError != nil {
+      targets[target].lastError = nil
+      report(.notice, "redis_recovered", "Redis target \(configuration.targets[target]) works again")
+    }
     acknowledgeFirst(target, hits: hits)
     closeSmallBatch(target)
     finishDrainingIfSettled()

@@ -8,6 +8,7 @@ extension Engine {
     source.facts = facts
     source.failure = nil
     queries.link = .idle
+    queries.renewedAt = now.monotonic
     watermarkKeys = WatermarkKeys(system: facts.systemIdentifier, slot: configuration.slot)
     if continuity != nil, let position = continuation(facts) {
       confirmed.resume(at: facts.confirmedFlush)
@@ -33,6 +34,11 @@ extension Engine {
   }
 
   mutating func start(_ plan: StartPlan) {
+    var plan = plan
+    if source.isDoubted {
+      plan.gaps.append(
+        StartPlan.Gap(reason: .publicationChanged, rules: Array(configuration.rules.indices)))
+    }
     source.plan = plan
     source.phase = .starting
     emit(.startReplication(plan.position))
@@ -59,6 +65,9 @@ extension Engine {
     stream.received = plan.position
     queries.isSnapshotNeeded = true
     if !plan.continues { beginChains(plan, facts) }
+    for gap in plan.gaps { openGap(gap.reason, rules: gap.rules) }
+    if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
+    source.isDoubted = false
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)
     // A flush that was open goes on from its barrier.
     beginFlushIfNeeded()
@@ -76,8 +85,6 @@ extension Engine {
       // Another instance may have written between the judgement and now.
       if targets[target].isConnected { ask(target) }
     }
-    for gap in plan.gaps { openGap(gap.reason, rules: gap.rules) }
-    mayAcceptGap = false
   }
 
   // MARK: Losing it
@@ -91,19 +98,24 @@ extension Engine {
     // A stream that held for a while starts the delays anew; one that breaks at once does not.
     if source.phase == .streaming, now.monotonic - source.startedAt > 5_000_000_000 { source.backoff.reset() }
     source.failure = failure
+    if failure.kind == .unpublished { source.isDoubted = true }
     statistics.sourceRetries += 1
     let delay =
-      failure.kind == .slotInUse
-      ? 300_000_000 + Int64.random(in: 0...400_000_000, using: &random) : source.backoff.next(&random)
-    report(severity(of: failure), "source_\(failure.kind)", failure.message)
+      failure.kind == .slotInUse ? slotRetryDelay() : source.backoff.next(&random)
+    report(severity(of: failure), failure.cause, failure.message)
     leaveStream(retryAt: now.monotonic + delay)
+  }
+
+  /// A second instance takes over within a second, and does not hurry the first one.
+  mutating func slotRetryDelay() -> Int64 {
+    300_000_000 + Int64.random(in: 0...400_000_000, using: &random)
   }
 
   private func severity(of failure: SourceFailure) -> Notice.Severity {
     switch failure.kind {
     case .unavailable: .warning
     case .shuttingDown, .slotInUse: .notice
-    case .slotLost, .misconfigured: .error
+    case .slotLost, .unpublished, .misconfigured: .error
     }
   }
 
@@ -129,6 +141,8 @@ extension Engine {
     stream.restart()
     barrier.reset()
     queries.recheckDelay = QueryState.firstRecheck
+    queries.failingSince = nil
+    queries.failure = nil
     flushes.backToBarrier()
     for target in targets.indices {
       targets[target].dropOpen()
@@ -140,7 +154,8 @@ extension Engine {
 
   mutating func sendFeedback(replyRequested: Bool) {
     guard source.phase == .streaming else { return }
-    confirmed.note(settled, at: now.monotonic)
+    // While a target is away, what it holds is not known, and does not grow old enough to be confirmed.
+    if targets.allSatisfy({ $0.link == .ready }) { confirmed.note(settled, at: now.monotonic) }
     source.feedbackDueAt = now.monotonic + 1_000_000_000
     let received = max(stream.received, confirmed.position)
     emit(
@@ -180,7 +195,7 @@ extension Engine {
   }
 
   mutating func finishDraining() {
-    confirmed.note(settled, at: now.monotonic)
+    if targets.allSatisfy({ $0.link == .ready }) { confirmed.note(settled, at: now.monotonic) }
     emit(
       .sendFeedback(
         Feedback(
@@ -194,5 +209,19 @@ extension Engine {
     for target in targets.indices where targets[target].isConnected { emit(.closeRedis(target: target)) }
     source.phase = .ended
     emit(.finished)
+  }
+}
+
+extension SourceFailure {
+  /// Groups its notices.
+  fileprivate var cause: String {
+    switch kind {
+    case .unavailable: "source_unavailable"
+    case .shuttingDown: "source_shutting_down"
+    case .slotInUse: "slot_in_use"
+    case .slotLost: "slot_lost"
+    case .unpublished: "source_unpublished"
+    case .misconfigured: "source_misconfigured"
+    }
   }
 }

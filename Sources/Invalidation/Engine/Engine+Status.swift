@@ -20,6 +20,7 @@ extension Engine {
     status.targets = targets.indices.map(targetStatus)
     status.queueBytes =
       barrier.keyBytes + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
+    status.ledgerEntries = targets.map(\.ledger.count).max() ?? 0
     status.openFlushes = flushes.open.map(flushStatus)
     status.notReady = reasons()
     return status
@@ -61,6 +62,7 @@ extension Engine {
     case .down, .connecting, .judging, .starting:
       add("source", source.failure?.message ?? "connecting to PostgreSQL")
     }
+    if let failure = queries.failure { add("source", failure.message) }
     for (index, target) in targets.enumerated() {
       if !target.isConnected {
         add("redis", "\(configuration.targets[index]): \(target.lastError ?? "connecting")")
@@ -73,7 +75,7 @@ extension Engine {
     for flush in status(of: flushes.open) { add("gap", flush) }
     for relation in stream.relations {
       for rule in relation.rules {
-        if let problem = rule.problem { add("rules", problem) }
+        if let problem = rule.problem { add("rules", problem + "; cleared by the table's next change") }
       }
     }
     return reasons

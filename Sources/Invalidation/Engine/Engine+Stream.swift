@@ -61,7 +61,7 @@ extension Engine {
   private mutating func distribute() {
     guard var transaction = stream.transaction else { return malformed("a change outside a transaction") }
     if transaction.destination == .undecided {
-      if barrier.isOpen(for: transaction.xid) {
+      if barrier.isOpen(for: transaction.xid, at: now.monotonic) {
         transaction.destination = .batches
       } else {
         let number = barrier.enter(

@@ -35,7 +35,10 @@ extension Engine {
     switch queries.link {
     case .down(let retryAt): consider(retryAt)
     case .asking(let since): consider(since + QueryState.timeLimit)
-    case .idle: if waitsForVisibility { consider(queries.recheckAt) }
+    case .idle:
+      if waitsForVisibility { consider(queries.recheckAt) }
+      consider(barrier.snapshotAt + Barrier.snapshotLifetime)
+      consider(queries.renewedAt + QueryState.renewal)
     case .connecting: break
     }
     if let job = flushes.job, job.phase == .scanning {
@@ -82,6 +85,10 @@ extension Engine {
       emit(.closeSource)
       return sourceFailed(failure)
     }
+    if isBarrierStuck {
+      report(.warning, "barrier_stuck", "no snapshot could be asked for in 30 s: connecting anew")
+      return restartSource(after: source.backoff.next(&random))
+    }
     if (source.probedAt ?? source.lastMessageAt) + Engine.silenceBeforeProbe <= now.monotonic {
       source.probedAt = now.monotonic
       sendFeedback(replyRequested: true)
@@ -110,7 +117,12 @@ extension Engine {
       queries.isSnapshotNeeded = true
       queries.link = .connecting(since: now.monotonic)
       emit(.reconnectQuery)
-    case .idle where waitsForVisibility && queries.recheckAt <= now.monotonic:
+    case .idle where queries.renewedAt + QueryState.renewal <= now.monotonic:
+      queries.link = .connecting(since: now.monotonic)
+      emit(.reconnectQuery)
+    case .idle
+    where (waitsForVisibility && queries.recheckAt <= now.monotonic)
+      || barrier.snapshotAt + Barrier.snapshotLifetime <= now.monotonic:
       queries.isSnapshotNeeded = true
       askIfNeeded()
     case .down, .asking, .idle, .connecting: break

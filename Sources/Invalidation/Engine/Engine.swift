@@ -37,8 +37,8 @@ package struct Engine: Sendable {
   var awaited = LSN.zero
   var awaitedUntil: Int64 = 0
   var awaitedProbeAt: Int64 = 0
-  /// `acceptGap` still stands.
-  var mayAcceptGap: Bool
+  /// `acceptGap` stands for every gap found before this position: the WAL's end at the first start.
+  var acceptsGapsBefore: LSN?
 
   /// `seed` feeds the jitter of the backoff.
   package init(configuration: EngineConfiguration, seed: UInt64, now: Moment) {
@@ -50,7 +50,7 @@ package struct Engine: Sendable {
     self.source = SourceState(retryAt: now.monotonic)
     self.targets = configuration.targets.map { _ in RedisTarget(now: now.monotonic) }
     self.confirmed = ConfirmedPosition(retain: configuration.retain)
-    self.mayAcceptGap = configuration.acceptGap
+    self.acceptsGapsBefore = configuration.acceptGap ? LSN(.max) : nil
     statistics.ruleNames = configuration.rules.map(\.name)
     statistics.keysDeleted = configuration.rules.map { _ in 0 }
     for rule in configuration.rules where !statistics.tables.contains(rule.table) {

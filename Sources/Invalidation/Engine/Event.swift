@@ -76,7 +76,9 @@ package struct SourceFailure: Error, Sendable, Equatable {
     case slotInUse
     /// The slot was invalidated or cannot be used any more; it has to be made anew.
     case slotLost
-    /// Something an operator has to mend first: a missing publication, wrong wal_level, permissions.
+    /// The publication does not carry every change of the ruled tables, so that changes may have been missed.
+    case unpublished
+    /// Something else that an operator has to mend first: a missing publication, wrong wal_level, permissions.
     case misconfigured
   }
   package var kind: Kind

@@ -36,6 +36,8 @@ struct FlushState: Sendable {
   }
 
   struct Job: Sendable {
+    /// Replies to an earlier job's commands may still be under way on the same connection.
+    var number: UInt64
     var rules: [Int]
     var generation: UInt64
     var phase = Phase.needsTransaction
@@ -48,6 +50,7 @@ struct FlushState: Sendable {
   private(set) var open: [Open] = []
   var job: Job?
   private var generation: UInt64 = 0
+  private var jobCount: UInt64 = 0
   /// The open flushes as they stand in the watermark.
   private(set) var fingerprints: [String] = []
 
@@ -87,8 +90,9 @@ struct FlushState: Sendable {
         patterns.append(Pattern(rule: rule, isLease: false, bytes: pattern))
       }
     }
+    jobCount += 1
     job = Job(
-      rules: indices, generation: generation, patterns: patterns,
+      number: jobCount, rules: indices, generation: generation, patterns: patterns,
       scans: Array(repeating: Scan(), count: targets))
   }
 

@@ -23,9 +23,9 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case malformedMessage = "malformed_message"
   /// A row image did not carry a column that a key needs.
   case incompleteRow = "incomplete_row"
-  /// The columns of a ruled table changed in the stream.
-  case relationChanged = "relation_changed"
-  /// A second delete was pending for longer than memory or retention allow.
+  /// For a while the publication did not carry every change of the ruled tables.
+  case publicationChanged = "publication_changed"
+  /// A flush had not finished when cdcd last stopped.
   case flushInterrupted = "flush_interrupted"
 
   /// One sentence for people.
@@ -44,7 +44,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .truncate: "a ruled table was truncated"
     case .malformedMessage: "a replication message could not be decoded"
     case .incompleteRow: "a row image lacked a column that a key needs"
-    case .relationChanged: "the columns of a ruled table changed"
+    case .publicationChanged: "the publication did not carry every change of the ruled tables"
     case .flushInterrupted: "a flush had not finished when cdcd last stopped"
     }
   }

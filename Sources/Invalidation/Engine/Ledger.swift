@@ -30,12 +30,40 @@ struct Ledger: Sendable {
     entries.append(Entry(end: end, waiting: waiting))
   }
 
-  /// All keys of the waiting transaction are in batches now.
+  /// All keys of the waiting transaction are in batches now. Finished neighbours become one, so that the size
+  /// stays within twice the waiting ones.
   mutating func finish(waiting number: UInt64) {
-    for index in entries.indices where entries[index].waiting == number {
-      entries[index].waiting = 0
-      return
+    guard let index = find(number) else { return }
+    entries[index].waiting = 0
+    let next = index + 1
+    if next < entries.count, entries[next].waiting == 0 {
+      entries[index].end = max(entries[index].end, entries[next].end)
+      entries.remove(at: next)
     }
+    if index > 0, entries[index - 1].waiting == 0 {
+      entries[index - 1].end = max(entries[index - 1].end, entries[index].end)
+      entries.remove(at: index)
+    }
+  }
+
+  var count: Int { entries.count }
+
+  /// The index of the waiting transaction: numbers ascend, and no two finished entries are neighbours.
+  private func find(_ number: UInt64) -> Int? {
+    var low = 0
+    var high = entries.count
+    while low < high {
+      let middle = (low + high) / 2
+      // A finished entry has no number; the one behind it has.
+      let probe = entries[middle].waiting == 0 ? middle + 1 : middle
+      guard probe < high else {
+        high = middle
+        continue
+      }
+      if entries[probe].waiting == number { return probe }
+      if entries[probe].waiting < number { low = probe + 1 } else { high = middle }
+    }
+    return nil
   }
 
   /// Whether `advance` would move.

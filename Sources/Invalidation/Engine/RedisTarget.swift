@@ -34,7 +34,9 @@ struct RedisTarget: Sendable {
     case bareDelete
     /// The evicted watermark, written again.
     case repair
-    case scan, flushDelete
+    /// Of the flush job with this number.
+    case scan(job: UInt64)
+    case flushDelete(job: UInt64)
   }
 
   /// Which Redis process and history answers.
@@ -77,7 +79,8 @@ struct RedisTarget: Sendable {
   var inFlight = Deque<Batch>()
   var sentCount = 0
   var unacknowledgedBytes = 0
-  /// Redis refused a MULTI: what was pipelined behind it ran bare, the watermark perhaps without its deletes.
+  /// Redis refused a MULTI, so that what was pipelined behind it ran bare, or a delete inside one: the watermark may
+  /// have moved without its deletes.
   var ranBare = false
   /// After an OOM the deletes go outside first (contract 3).
   var deletesOutside = false

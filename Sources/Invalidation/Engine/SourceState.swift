@@ -18,6 +18,8 @@ struct SourceState: Sendable {
   var facts: SourceFacts?
   /// What the judgement decided, until the server has started the stream.
   var plan: StartPlan?
+  /// The publication was found incomplete: once it is mended, the rules are flushed.
+  var isDoubted = false
   /// When the stream started.
   var startedAt: Int64 = 0
   var failure: SourceFailure?
@@ -49,10 +51,18 @@ struct QueryState: Sendable {
   var recheckAt: Int64 = 0
   var recheckDelay: Int64 = QueryState.firstRecheck
   var isSnapshotNeeded = false
+  /// Since when no query was answered, and why.
+  var failingSince: Int64?
+  var failure: SourceFailure?
+  /// When the server was last looked at as a whole; it is once a minute.
+  var renewedAt: Int64 = 0
+  static let renewal: Int64 = 60_000_000_000
 
   static let firstRecheck: Int64 = 1_000_000
   static let slowestRecheck: Int64 = 100_000_000
   static let timeLimit: Int64 = 10_000_000_000
+  static let longestDelay: Int64 = 500_000_000
+  static let failureLimit: Int64 = 30_000_000_000
 }
 
 /// What a start of the stream is to do.

@@ -82,6 +82,8 @@ package struct EngineStatus: Sendable, Equatable {
   /// The server's own WAL end as last told in a message.
   package var serverEnd = LSN.zero
   package var queueBytes = 0
+  /// Runs of transactions that no watermark covers yet; with the parked ones, all that grows with their number.
+  package var ledgerEntries = 0
   /// Transactions that are committed but not visible yet.
   package var parkedTransactions = 0
   /// The xid of the oldest of them.

@@ -36,6 +36,10 @@ package struct KeyBuffer: Sendable, Equatable {
 
   // MARK: Writing one key
 
+  /// The length of the key that is being written.
+  @inline(__always)
+  var openByteCount: Int { bytes.count - (ends.last ?? 0) }
+
   @inline(__always)
   mutating func write(_ literal: [UInt8]) { bytes.append(contentsOf: literal) }
 

@@ -70,9 +70,13 @@ extension BoundRule {
         keys.write(slice, of: message)
       }
     }
+    guard keys.openByteCount <= BoundRule.keyByteLimit else { return give(up: .unavailable, &keys) }
     keys.close(rule: UInt32(index))
     return .written
   }
+
+  /// A longer key is no key: Redis refuses commands beyond `proto-max-bulk-len`, and memory is bounded.
+  static let keyByteLimit = 1 << 20
 
   private func give(up outcome: KeyOutcome, _ keys: inout KeyBuffer) -> KeyOutcome {
     keys.abandon()

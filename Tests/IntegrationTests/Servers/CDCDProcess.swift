@@ -21,9 +21,9 @@ final class CDCDProcess: Sendable {
     }
   }
 
-  init(configuration: String, httpPort: Int, log: String) throws {
+  init(_ words: [String], configuration: String, httpPort: Int, log: String) throws {
     self.httpPort = httpPort
-    process = try ServerProcess([Self.binary, "--config", configuration], log: log)
+    process = try ServerProcess([Self.binary] + words + ["--config", configuration], log: log)
   }
 
   func get(_ path: String, timeout: Duration = .seconds(30)) throws -> HTTPResponse {

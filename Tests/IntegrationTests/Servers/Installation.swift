@@ -75,12 +75,14 @@ final class Installation: Sendable {
     return try CommandResult.of([CDCDProcess.binary] + words + ["--config", path], in: folder)
   }
 
-  /// Starts cdcd, or one more with another name; does not wait until it is ready.
+  /// Starts cdcd, or one more with another name; does not wait until it is ready. `words` come before
+  /// `--config`.
   @discardableResult
-  func startCDCD(named name: String = "cdcd") throws -> CDCDProcess {
+  func startCDCD(named name: String = "cdcd", with words: [String] = []) throws -> CDCDProcess {
     let port = try LoopbackConnection.freePort()
     let path = try configuration(httpPort: port, named: name + ".yaml")
-    let started = try CDCDProcess(configuration: path, httpPort: port, log: folder.file(name + ".log"))
+    let started = try CDCDProcess(
+      words, configuration: path, httpPort: port, log: folder.file(name + ".log"))
     running.withLock { $0 = started }
     return started
   }
