@@ -10,7 +10,7 @@ enum Fault: String, CaseIterable {
   /// Two at once: Redis freezes with a command of a flush on its way, and meanwhile the source breaks.
   case flushAmbush
 
-  /// Those that a world draws its own from; the others are dealt apart, so that old seeds stay what they were.
+  /// Those that a world draws its own from; the others are dealt apart, so that old seeds stay the same.
   static let drawn = allCases.filter { $0 != .flushAmbush }
 }
 

@@ -2,8 +2,8 @@ import Invalidation
 import Testing
 
 extension ScenarioTests {
-  /// A world whose operator is asked about every gap; the first one, for the new slot, is accepted. Nobody reads,
-  /// so that nothing stale is there to accept.
+  /// A world whose operator is asked about every gap; the first one, for the new slot, is accepted. Nobody
+  /// reads, so that nothing stale is there to accept.
   private func haltingWorld(seed: UInt64) -> World {
     let world = world(seed: seed) {
       $0.onGap = .halt

@@ -241,13 +241,15 @@ struct ScenarioTests {
     world.advance(by: 20 * Time.second)
   }
 
-  @Test func aSlotMadeAnewMeanwhileIsAGap() {
+  @Test func aSlotMadeAnewMeanwhileIsNoticedAndAGap() {
     let world = world()
     slotMadeAnew(world)
     finish(world)
     #expect(world.tally.count("gap watermark_behind_slot") == 1)
+    #expect(world.oracle.notices["slot_moved"] == 1)
   }
 
+  /// The Engine goes by what the shell reports after the start: with the old position it notices nothing.
   @Test func aSlotMadeAnewMeanwhileIsNoticedOnlyByLooking() {
     let world = world { $0.mutation = .trustStaleFacts }
     slotMadeAnew(world)
