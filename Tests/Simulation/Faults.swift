@@ -7,6 +7,11 @@ enum Fault: String, CaseIterable {
   case redisBreak, redisTrouble, redisFrozen, redisRefused, redisRestart, redisRestore, redisSwap, redisEmpty
   case flushAll, evictWatermark, evictKey
   case kill, terminate, freeze, standby, clockJump
+  /// Two at once: Redis freezes with a command of a flush on its way, and meanwhile the source breaks.
+  case flushAmbush
+
+  /// Those that a world draws its own from; the others are dealt apart, so that old seeds stay the same.
+  static let drawn = allCases.filter { $0 != .flushAmbush }
 }
 
 /// Lets the world's faults happen, at times of its own random stream.
@@ -16,6 +21,9 @@ final class FaultInjector {
   private var isOver = false
   /// Whoever stops now is meant to stay away.
   var leavesStopped = false
+  /// The next of these commands outside MULTI falls into the ambush; none while it is empty.
+  private var ambushed: [String] = []
+  var ambushIsSet: Bool { !ambushed.isEmpty }
 
   init(world: World) {
     self.world = world
@@ -30,6 +38,7 @@ final class FaultInjector {
   /// From here on nothing goes wrong any more, and what is wrong ends.
   func end() {
     isOver = true
+    ambushed = []
     let (postgres, redis) = (world.postgres, world.redis)
     postgres.unreachableUntil = min(postgres.unreachableUntil, world.now)
     redis.refusingUntil = min(redis.refusingUntil, world.now)
@@ -112,9 +121,26 @@ final class FaultInjector {
     case .redisSwap: if redis.isUp { redis.swap() }
     case .redisEmpty: if redis.isUp { redis.restartEmpty(after: duration(3)) }
     case .flushAll: if redis.isUp { redis.flushAll() }
+    case .flushAmbush: ambushed = random.chance(500) ? ["$4\r\nSCAN"] : ["$6\r\nUNLINK", "$3\r\nDEL"]
     case .evictWatermark: if redis.isUp, let key = world.oracle.watermarkKey { redis.evict(key) }
     case .evictKey: if redis.isUp, let key = random.pick(redis.data.order + [nil]) { redis.evict(key) }
     default: break
+    }
+  }
+
+  /// An instance is about to send these bytes to Redis.
+  func sending(_ bytes: [UInt8]) {
+    guard ambushIsSet, let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return }
+    let name = bytes[(end + 1)...]
+    guard ambushed.contains(where: { name.starts(with: $0.utf8) }) else { return }
+    ambushed = []
+    let duration = random.between(200 * Time.millisecond, 4 * Time.second)
+    world.trace { "redis: frozen for \(duration / Time.millisecond) ms, with a flush's command on its way" }
+    world.lastFault = world.now
+    world.redis.frozenUntil = max(world.redis.frozenUntil, world.now + duration)
+    // Early, so that the flush begins again while the old command is still on its way.
+    world.after(random.between(0, duration / 3)) { [self] in
+      if !isOver { inject(random.chance(750) ? .walsenderKilled : .postgresRestart) }
     }
   }
 

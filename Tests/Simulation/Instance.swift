@@ -22,6 +22,8 @@ final class Instance {
   private(set) var frozenUntil: Int64 = 0
   /// The last time this process could not run, or started.
   private(set) var disturbed: Int64 = 0
+  /// Why the last run exited with status 76, if it did.
+  private(set) var halted: GapReason?
   private var turns = 0
   private var isPoked = false
   private var timerAt: Int64?
@@ -29,6 +31,7 @@ final class Instance {
   private var instant: Int64 = -1
   private var idleTimers = 0
   private var idleTimersSince: Int64 = 0
+  private var connects: [Int64] = []
   private var random: Randomness
 
   init(world: World, index: Int) {
@@ -43,13 +46,15 @@ final class Instance {
 
   // MARK: Life
 
-  func start() {
+  func start(acceptGap: Bool = false) {
     guard process == nil else { return }
     runs += 1
+    halted = nil
     disturbed = world.now
     let configuration = EngineConfiguration(
       rules: Schema.rules, slot: Schema.slot, retain: .nanoseconds(world.options.retain),
-      command: world.options.command, runIdentifier: "run-\(index)-\(runs)",
+      command: world.options.command, leases: world.options.leases, onGap: world.options.onGap,
+      acceptGap: acceptGap, runIdentifier: "run-\(index)-\(runs)",
       flushRate: world.options.flushRate)
     world.trace { "\(name): starts, run \(runs)" }
     process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))
@@ -216,6 +221,15 @@ final class Instance {
     }
   }
 
+  /// A server that is asked for connections without a pause is attacked.
+  private func watchConnects() {
+    connects.removeAll { $0 <= world.now - Time.second }
+    connects.append(world.now)
+    if connects.count > 20 {
+      world.fail("effect", "\(name): connects to PostgreSQL more than 20 times within a second")
+    }
+  }
+
   // MARK: Effects
 
   private func drain() {
@@ -237,7 +251,9 @@ final class Instance {
   private func perform(_ effect: Effect, _ process: Process) {
     trace(effect)
     switch effect {
-    case .connectSource: source.connect()
+    case .connectSource:
+      watchConnects()
+      source.connect()
     case .startReplication(let lsn): source.open { $0.start(at: lsn) }
     case .closeSource: source.close()
     case .sendFeedback(let feedback): source.open { $0.send(feedback) }
@@ -248,7 +264,12 @@ final class Instance {
     case .sendRedis(let target, let bytes): redis.send(target, bytes)
     case .closeRedis: redis.close()
     case .report(let notice): world.oracle.notice(notice)
-    case .halt(let reason): world.fail("effect", "\(name): halt(\(reason)) although the policy is flush")
+    case .halt(let reason):
+      if world.options.onGap != .halt {
+        world.fail("effect", "\(name): halt(\(reason)) although the policy is \(world.options.onGap)")
+      }
+      halted = reason
+      process.finished = true
     case .finished:
       if process.isStopping == nil { world.fail("effect", "\(name): finished without being stopped") }
       process.finished = true
@@ -264,7 +285,7 @@ final class Instance {
   }
 
   private func finish(_ process: Process) {
-    world.trace { "\(name): exits 0" }
+    world.trace { "\(name): exits " + (halted == nil ? "0" : "76") }
     end()
     world.oracle.exited(self)
   }
@@ -328,6 +349,7 @@ final class RedisShell {
     guard target == 0, let connection, connection.isOpenForClient else {
       return instance.world.fail("effect", "sendRedis on a closed connection")
     }
+    instance.world.faults.sending(bytes)
     connection.send(bytes)
   }
 

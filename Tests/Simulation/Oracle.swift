@@ -311,7 +311,7 @@ final class Oracle {
   /// A gap that is none flushes a whole cache for nothing.
   func checkGaps(_ tally: Tally) {
     guard world.violation == nil else { return }
-    for gap in ["malformed_message", "incomplete_row", "relation_changed", "rules_changed"]
+    for gap in ["malformed_message", "incomplete_row", "publication_changed", "rules_changed"]
     where tally.count("gap " + gap) > 0 {
       world.fail("10", "a gap \(gap) that nothing in this world explains")
     }

@@ -126,7 +126,7 @@ extension ModelRedis {
       if world.options.mutation == .loseDeletes, roll(20) { continue }
       if case .lease(_, _, let expires)? = data[key], expires <= world.now { data.remove(key) }
       if data.remove(key) { present += 1 }
-      data.deletedAt[key] = data.leaseDeletedAt[key]
+      data.deletedAt[key] = world.options.leases ? data.leaseDeletedAt[key] : tick
       world.oracle.deleted(key, by: connection)
     }
     world.trace {
@@ -200,7 +200,7 @@ extension ModelRedis {
     }
     guard count > 0, index == arguments.count else { return wrongArity(connection) }
     // Small pages, so that a pass takes several rounds; keys younger than the pass are not returned.
-    count = min(count, 1 + data.order.count / 3)
+    count = min(count, 1 + data.order.count / world.options.scanPages)
     if cursor == 0 {
       connection.scans.removeAll { $0.pattern == pattern }
       connection.scans.append((pattern, world.nextTick()))

@@ -19,6 +19,7 @@ final class RedisConnection {
   private var parser = RESPParser()
   /// Connections that were readable during a freeze are served in an order of their own.
   private let thawJitter: Int64
+  private var thawedAt: Int64 = 0
 
   // Server to client.
   private var replies: [(reply: RedisReply, lineage: Int?)] = []
@@ -140,7 +141,9 @@ final class RedisConnection {
   private func deliver(_ count: Int) {
     guard incarnation == redis.incarnation else { return }
     if redis.frozenUntil > world.now {
-      return world.scheduler.at(redis.frozenUntil + thawJitter) { [self] in deliver(count) }
+      thawedAt = max(thawedAt, redis.frozenUntil + thawJitter)
+      if world.options.thawsSlowly { thawedAt += random.between(0, 10 * Time.millisecond) }
+      return world.scheduler.at(thawedAt) { [self] in deliver(count) }
     }
     var count = count
     if let allowance = serverAllowance {

@@ -31,6 +31,15 @@ struct RedisData {
     }
   }
 
+  /// The same in a place of its own, as a hash has it: the first free one from `place` on.
+  mutating func set(_ key: String, _ value: Stored, from place: Int) {
+    guard entries[key] == nil, let hole = order.indices.dropFirst(place).first(where: { order[$0] == nil })
+    else { return set(key, value) }
+    entries[key] = value
+    positions[key] = hole
+    order[hole] = key
+  }
+
   /// Whether the key was there.
   @discardableResult
   mutating func remove(_ key: String) -> Bool {

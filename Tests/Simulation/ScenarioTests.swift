@@ -3,20 +3,20 @@ import Testing
 
 /// Stories that are worth telling one by one; every step is judged by the oracle as well.
 struct ScenarioTests {
-  private func world(_ adjust: (inout WorldOptions) -> Void = { _ in }) -> World {
+  func world(seed: UInt64 = 42, _ adjust: (inout WorldOptions) -> Void = { _ in }) -> World {
     var options = WorldOptions()
     options.retain = 60 * Time.second
     options.writePause = 200 * Time.millisecond
     options.truncatePerMille = 0
     options.isStory = true
     adjust(&options)
-    let world = World(seed: 42, options: options, printing: Seeds.prints)
+    let world = World(seed: seed, options: options, printing: Seeds.prints)
     world.begin()
     return world
   }
 
   /// Ends the story: nothing goes wrong any more, the world comes to rest, nothing was violated.
-  private func finish(_ world: World, _ location: SourceLocation = #_sourceLocation) {
+  func finish(_ world: World, _ location: SourceLocation = #_sourceLocation) {
     world.workload.end()
     for reader in world.readers { reader.end() }
     _ = world.rest()
@@ -162,6 +162,21 @@ struct ScenarioTests {
     #expect(world.tally.count("flushes") == 1)
   }
 
+  /// Whenever the second one has read the WAL's end, the first one's watermark is already beyond.
+  @Test func aSecondInstanceDoesNotHurryAfterTheFirst() {
+    let world = world {
+      $0.instances = 2
+      $0.rowCount = 100
+      $0.readers = 0
+      $0.promptVisibility = 1_000
+      $0.steadyPause = Time.millisecond
+      $0.factsAge = 18 * Time.millisecond
+    }
+    world.advance(to: 4 * Time.second)
+    finish(world)
+    #expect(world.tally.count("flushes") == 1)
+  }
+
   @Test func aFrozenInstanceLosesTheSlotAndDoesNoHarmWhenItWakes() {
     let world = world { $0.instances = 2 }
     world.advance(to: 5 * Time.second)
@@ -226,13 +241,15 @@ struct ScenarioTests {
     world.advance(by: 20 * Time.second)
   }
 
-  @Test func aSlotMadeAnewMeanwhileIsAGap() {
+  @Test func aSlotMadeAnewMeanwhileIsNoticedAndAGap() {
     let world = world()
     slotMadeAnew(world)
     finish(world)
     #expect(world.tally.count("gap watermark_behind_slot") == 1)
+    #expect(world.oracle.notices["slot_moved"] == 1)
   }
 
+  /// The Engine goes by what the shell reports after the start: with the old position it notices nothing.
   @Test func aSlotMadeAnewMeanwhileIsNoticedOnlyByLooking() {
     let world = world { $0.mutation = .trustStaleFacts }
     slotMadeAnew(world)

@@ -68,10 +68,21 @@ final class SourceConnection {
 
   private func opened(created: Bool) {
     state = .open
-    queryIsOpen = true
     var facts = postgres.facts
     facts.slotCreated = created
     world.oracle.sourceConnected(self)
+    guard world.options.factsAge > 0 else { return learned(facts) }
+    whenAnswering(world.options.factsAge) { [self] in
+      guard state == .open else { return }
+      guard postgres.availability == .up, postgres.unreachableUntil <= world.now else {
+        return fail(.unavailable, "server closed the connection")
+      }
+      learned(facts)
+    }
+  }
+
+  private func learned(_ facts: SourceFacts) {
+    queryIsOpen = true
     instance.post(.sourceConnected(facts), from: self)
   }
 

@@ -26,6 +26,10 @@ final class Workload {
   private(set) var isOver = false
   /// Makes the next transaction stay invisible for this long.
   var stuckFor: Int64?
+  /// Nobody begins a transaction.
+  var isPaused = false
+  /// The next transaction truncates these.
+  var tablesToTruncate: [Table] = []
   private(set) var committedCount = 0
 
   init(world: World) {
@@ -40,13 +44,14 @@ final class Workload {
   func end() { isOver = true }
 
   private func scheduleNext() {
-    let pause =
+    let byChance =
       random.chance(600)
       ? random.between(200_000, 20 * Time.millisecond)
       : random.between(20 * Time.millisecond, world.options.writePause)
+    let pause = world.options.steadyPause > 0 ? world.options.steadyPause : byChance
     world.after(pause) { [self] in
       guard !isOver else { return }
-      if world.postgres.isServing, world.postgres.frozenUntil <= world.now { begin() }
+      if !isPaused, world.postgres.isServing, world.postgres.frozenUntil <= world.now { begin() }
       scheduleNext()
     }
   }
@@ -83,8 +88,9 @@ final class Workload {
     open.removeAll { $0 === transaction }
     let postgres = world.postgres
     let isRuled = transaction.changes.contains { $0.table == .users || $0.table == .orders }
-    let aborts = random.chance(100) && stuckFor == nil
     let changes = transaction.changes
+    let isTold = world.options.isStory && changes.contains { $0.kind == .truncate }
+    let aborts = random.chance(100) && stuckFor == nil && !isTold
     if aborts {
       postgres.writeAbort(xid: transaction.xid)
       world.trace { "postgres: xid \(transaction.xid) aborts" }
@@ -92,6 +98,7 @@ final class Workload {
       let commit = postgres.writeCommit(
         xid: transaction.xid, firstLSN: transaction.firstLSN, changes: truncating(changes))
       for change in commit.changes { apply(change) }
+      if world.options.plantedRows > 0 { plant(commit) }
       committedCount += 1
       world.trace { "postgres: xid \(transaction.xid) commits at \(LSN(commit.endLSN)): \(describe(commit))" }
       world.remember(commit)
@@ -135,6 +142,7 @@ final class Workload {
   // MARK: Rows
 
   private func compose() -> [Change] {
+    if !tablesToTruncate.isEmpty { return truncateAsTold() }
     if random.chance(world.options.bulkPerMille) { return bulk() }
     if random.chance(world.options.truncatePerMille) { return truncate() }
     var changes: [Change] = []
@@ -203,8 +211,17 @@ final class Workload {
     }
   }
 
+  private func truncateAsTold() -> [Change] {
+    let changes = truncation(of: tablesToTruncate)
+    if !changes.isEmpty { tablesToTruncate = [] }
+    return changes
+  }
+
   private func truncate() -> [Change] {
-    let tables = random.chance(300) ? [Table.users, .orders] : [random.pick([Table.users, .orders, .audit])]
+    truncation(of: random.chance(300) ? [.users, .orders] : [random.pick([.users, .orders, .audit])])
+  }
+
+  private func truncation(of tables: [Table]) -> [Change] {
     for table in tables {
       guard tableLocks[table.rawValue] == nil, locks[table.rawValue].isEmpty else { return [] }
     }
@@ -224,6 +241,20 @@ final class Workload {
         }
       }
       return change
+    }
+  }
+
+  /// Values of more rows that a TRUNCATE took, cached in time: the flush has pages of them to find.
+  private func plant(_ commit: Commit) {
+    guard world.redis.isUp else { return }
+    for table in commit.changes.flatMap(\.tables) {
+      for id in 20_000..<20_000 + world.options.plantedRows {
+        for key in KeyMapping.truncatedKeys(table, Row(id: id, texts: [String(id), nil, nil, "f"])) {
+          let place = random.below(1 + world.redis.data.order.count)
+          world.redis.data.set(key, .cached(snapshot: world.nextTick()), from: place)
+          commit.truncated.append(key)
+        }
+      }
     }
   }
 

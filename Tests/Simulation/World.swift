@@ -23,6 +23,9 @@ struct WorldOptions {
   var duration = 10 * Time.second
   var retain = 10 * Time.second
   var command = EngineConfiguration.DeleteCommand.unlink
+  var onGap = GapPolicy.flush
+  /// `redis.leases`; a world without has no readers.
+  var leases = true
   var flushRate = 50_000
   /// One way, at most, in most cases: a slow one keeps several batches in flight.
   var redisLatency = 300 * Time.microsecond
@@ -30,15 +33,25 @@ struct WorldOptions {
   var readers = 3
   var readPause = 30 * Time.millisecond
   var writePause = 400 * Time.millisecond
+  /// A transaction begins each time this has passed; 0 for pauses by chance.
+  var steadyPause: Int64 = 0
   /// Of 1,000 transactions, those that are visible within 0.1 ms of their commit record.
   var promptVisibility = 850
   var bulkPerMille = 0
   var bulkRows = 3_000
   var truncatePerMille = 10
+  /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
+  var plantedRows = 0
+  /// A SCAN takes at least so many pages.
+  var scanPages = 3
+  /// After a freeze commands reach Redis one by one, not all at once.
+  var thawsSlowly = false
   var sendsEmptyTransactions = false
   var walStart: UInt64 = 0x16B_3748
   var nextXid: UInt64 = 750
   var instances = 1
+  /// So long after the shell has asked for the WAL's end it has the rest of the facts together.
+  var factsAge: Int64 = 0
   /// The status costs more than the rest of a turn: it is judged once in so many.
   var turnsPerStatus = 1
   var faults: [Fault] = []
@@ -79,7 +92,7 @@ struct WorldOptions {
     let wantsFaults = !random.chance(150)
     let wantsStandby = random.chance(200)
     let count = 1 + random.below(6)
-    let shuffled = (0..<count).map { _ in random.pick(Fault.allCases) }
+    let shuffled = (0..<count).map { _ in random.pick(Fault.drawn) }
     faultPause = random.pick([400, 1_500, 4_000]) * Time.millisecond
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
@@ -89,6 +102,18 @@ struct WorldOptions {
     }
     faults = Fault.allCases.filter { shuffled.contains($0) && allowed.contains($0) }
     if wantsStandby, allowed.contains(.standby) { instances = 2 }
+    var later = Randomness(seed: seed ^ 0x0A3B_057)
+    if instances > 1 { factsAge = later.pick([0, 0, 5, 50]) * Time.millisecond }
+    if later.chance(150), allowed.contains(.flushAmbush) {
+      faults.append(.flushAmbush)
+      truncatePerMille = 40
+      promptVisibility = 1_000
+      plantedRows = 30
+      thawsSlowly = true
+      leases = later.chance(400)
+      if !leases { readers = 0 }
+      scanPages = later.pick([3, 8, 20])
+    }
   }
 }
 
