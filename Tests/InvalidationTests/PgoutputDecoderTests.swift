@@ -19,7 +19,9 @@ import Testing
   ]
 
   @Test func readsTransactionFrames() throws {
-    #expect(try decode(TestMessage.begin(xid: 4_294_967_295)).0 == .begin(xid: .max, commitTime: 1_234))
+    #expect(
+      try decode(TestMessage.begin(xid: 4_294_967_295)).0
+        == .begin(xid: .max, position: LSN(0x10), commitTime: 1_234))
     #expect(try decode(TestMessage.commit(end: 0x1_0000_0000)).0 == .commit(end: LSN(0x1_0000_0000)))
     #expect(try decode(TestMessage.truncate([7, 8])).0 == .truncate(relations: [7, 8]))
     #expect(try decode(TestMessage.logicalMessage()).0 == .logicalMessage(prefix: "cdcd"))

@@ -7,7 +7,7 @@ extension Engine {
       let name = configuration.rules[rule].name
       switch configuration.rules[rule].onGap ?? configuration.onGap {
       case .flush: isNew = requestFlush(rule, reason) || isNew
-      case .halt where acceptsGapsBefore.map({ stream.received < $0 }) == true:
+      case .halt where acceptsGap:
         report(.warning, "gap_accepted", "gap accepted: \(reason.explanation)", rule: name)
         isNew = true
       case .halt: return halt(reason, rule: name)
@@ -24,6 +24,12 @@ extension Engine {
     report(.warning, "gap_\(reason.rawValue)", "gap: \(reason.explanation)", rule: names(of: rules))
     for target in targets.indices { targets[target].needsWatermark = true }
     beginFlushIfNeeded()
+  }
+
+  /// `--accept-gap` covers what was in the WAL at the start: a transaction counts by its commit record.
+  private var acceptsGap: Bool {
+    guard let end = acceptsGapsBefore else { return false }
+    return (stream.transaction?.position ?? stream.received) < end
   }
 
   /// For the log: a few rules by name, more by their number.

@@ -25,9 +25,9 @@ extension Engine {
     case .insert(let relation): change(.insert, column: 0, relation, message)
     case .update(let relation): change(.update, column: 1, relation, message)
     case .delete(let relation): change(.delete, column: 2, relation, message)
-    case .begin(let xid, let commitTime):
+    case .begin(let xid, let position, let commitTime):
       if stream.transaction != nil { malformed("a Begin inside a transaction") }
-      stream.transaction = StreamState.Transaction(xid: xid, commitTime: commitTime)
+      stream.transaction = StreamState.Transaction(xid: xid, position: position, commitTime: commitTime)
     case .commit(let end): commit(end)
     case .relation(let relation): bind(relation)
     case .truncate(let relations): relations.forEach { truncate($0) }

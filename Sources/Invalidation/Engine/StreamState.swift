@@ -9,6 +9,8 @@ struct StreamState: Sendable {
       case waiting(UInt64)
     }
     var xid: UInt32
+    /// Where its commit record lies.
+    var position: LSN
     var commitTime: Int64
     var destination = Destination.undecided
   }

@@ -16,7 +16,8 @@
 struct PgoutputDecoder {
   /// A message whose rows, if any, are in the `RowImages` that were passed along.
   enum Message: Equatable {
-    case begin(xid: UInt32, commitTime: Int64)
+    /// `position` is where the transaction's commit record lies.
+    case begin(xid: UInt32, position: LSN, commitTime: Int64)
     case commit(end: LSN)
     case relation(Relation)
     case insert(relation: UInt32)
@@ -40,9 +41,9 @@ struct PgoutputDecoder {
     case UInt8(ascii: "U"): message = try update(&cursor, into: &images)
     case UInt8(ascii: "D"): message = try delete(&cursor, into: &images)
     case UInt8(ascii: "B"):
-      try cursor.skip(8)
+      let position = LSN(try cursor.uint64())
       let time = Int64(bitPattern: try cursor.uint64())
-      message = .begin(xid: try cursor.uint32(), commitTime: time)
+      message = .begin(xid: try cursor.uint32(), position: position, commitTime: time)
     case UInt8(ascii: "C"):
       try cursor.skip(9)
       let end = LSN(try cursor.uint64())
