@@ -61,6 +61,7 @@ extension Engine {
     source.feedbackDueAt = now.monotonic
     if source.wasStreaming { statistics.sourceReconnects += 1 }
     source.wasStreaming = true
+    source.waitsForSlot = false
     resetStream()
     stream.received = plan.position
     queries.isSnapshotNeeded = true
@@ -97,12 +98,15 @@ extension Engine {
     }
     // A stream that held for a while starts the delays anew; one that breaks at once does not.
     if source.phase == .streaming, now.monotonic - source.startedAt > 5_000_000_000 { source.backoff.reset() }
+    // A second instance waits for as long as the first one lives: that is said once.
+    let isNews = failure.kind != .slotInUse || !source.waitsForSlot
+    source.waitsForSlot = failure.kind == .slotInUse
     source.failure = failure
     if failure.kind == .unpublished { source.isDoubted = true }
     statistics.sourceRetries += 1
     let delay =
       failure.kind == .slotInUse ? slotRetryDelay() : source.backoff.next(&random)
-    report(severity(of: failure), failure.cause, failure.message)
+    if isNews { report(severity(of: failure), failure.cause, failure.message) }
     leaveStream(retryAt: now.monotonic + delay)
   }
 

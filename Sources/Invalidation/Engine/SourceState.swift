@@ -32,6 +32,8 @@ struct SourceState: Sendable {
   var probedAt: Int64?
   var feedbackDueAt: Int64 = 0
   var wasStreaming = false
+  /// The last try found the slot in use.
+  var waitsForSlot = false
 
   init(retryAt: Int64) { phase = .down(retryAt: retryAt) }
 }
