@@ -312,7 +312,10 @@ final class World {
   }
 
   private var isAtRest: Bool {
-    guard postgres.isServing, postgres.inProgress.isEmpty, readers.allSatisfy(\.isIdle) else { return false }
+    // A frozen server may look at rest, since nobody has noticed yet.
+    guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
+      readers.allSatisfy(\.isIdle)
+    else { return false }
     return instances.contains { instance in
       guard let status = instance.status() else { return false }
       return status.notReady.isEmpty && status.openFlushes.isEmpty

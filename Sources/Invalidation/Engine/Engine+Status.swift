@@ -59,7 +59,9 @@ extension Engine {
     case .judging where targets.contains { !$0.isConnected }:
       add("source", "PostgreSQL is connected; the stream starts when every Redis target has been asked")
     case .ended, .draining: add("source", "cdcd is stopping")
-    case .down, .connecting, .judging, .starting:
+    case .connecting:
+      add("source", "connecting to PostgreSQL" + (source.failure.map { "; the last try: " + $0.message } ?? ""))
+    case .down, .judging, .starting:
       add("source", source.failure?.message ?? "connecting to PostgreSQL")
     }
     if let failure = queries.failure { add("source", failure.message) }
