@@ -8,7 +8,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @OptionGroup var file: ConfigurationOption
 
-  @Flag(help: "Take the next gap of a rule with on_gap: halt as accepted, once.")
+  @Flag(help: "Take the gaps found in the WAL up to its present end as accepted.")
   var acceptGap = false
 
   func run() async throws {

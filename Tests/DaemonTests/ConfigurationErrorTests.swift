@@ -63,6 +63,7 @@ import Testing
 
   @Test(arguments: [
     "postgresql://u:sec@secret@h/db", "postgresql://u:sec%secret@h/db", "postgresql://h/db?nonsense=1",
+    "postgresql://u:sec/ret@h/db", "postgresql://u:sec@re/t@h/db",
   ]) func refusesWhatLibpqCannotRead(connection: String) throws {
     let problems = Self.problems(
       of:

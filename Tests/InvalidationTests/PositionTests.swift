@@ -10,6 +10,13 @@ import Testing
     #expect(bytes == Array(text.utf8))
   }
 
+  @Test func aPageHeaderIsNoPosition() {
+    #expect(LSN(0x197_E018).beforePageHeader == LSN(0x197_E000))
+    #expect(LSN(0x197_E000).beforePageHeader == LSN(0x197_E000))
+    #expect(LSN(0x197_E020).beforePageHeader == LSN(0x197_E020))
+    #expect(LSN(0x197_DFF8).beforePageHeader == LSN(0x197_DFF8))
+  }
+
   @Test(arguments: ["", "/", "0", "0/", "/0", "0/0/0", "g/0", "0/123456789", "+1/0", "0x1/0", " 0/0"])
   func refusesOtherTexts(_ text: String) {
     #expect(LSN(text) == nil)

@@ -10,6 +10,11 @@ extension Configuration.Source {
   }
 
   private static func looksLikeConnectionString(_ text: String) -> Bool {
+    // A bare / in a password ends it, and libpq would show the rest: the @ that follows gives it away.
+    for scheme in ["postgresql://", "postgres://"] where text.hasPrefix(scheme) {
+      let path = text.dropFirst(scheme.count).prefix { $0 != "?" }.drop { $0 != "/" }
+      if path.contains("@") { return false }
+    }
     if text.hasPrefix("postgresql://") || text.hasPrefix("postgres://") { return true }
     let keyword = text.drop(while: \.isWhitespace).prefix { $0.isASCII && ($0.isLetter || $0 == "_") }
     let next = text.drop(while: \.isWhitespace).dropFirst(keyword.count).drop(while: \.isWhitespace)

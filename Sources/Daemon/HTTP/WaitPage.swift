@@ -32,7 +32,7 @@ enum WaitPage {
     _ request: WaitRequest, _ board: StatusBoard, _ origin: RequestOrigin
   ) async -> Response {
     let outcome = await ConnectionGuard.whileConnected(origin.channel) {
-      await board.wait(for: request.lsn, timeout: request.timeout)
+      await board.wait(for: request.lsn.beforePageHeader, timeout: request.timeout)
     }
     switch outcome {
     case .settled(let settled):

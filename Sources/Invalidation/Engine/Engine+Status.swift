@@ -60,7 +60,8 @@ extension Engine {
       add("source", "PostgreSQL is connected; the stream starts when every Redis target has been asked")
     case .ended, .draining: add("source", "cdcd is stopping")
     case .connecting:
-      add("source", "connecting to PostgreSQL" + (source.failure.map { "; the last try: " + $0.message } ?? ""))
+      add(
+        "source", "connecting to PostgreSQL" + (source.failure.map { "; the last try: " + $0.message } ?? ""))
     case .down, .judging, .starting:
       add("source", source.failure?.message ?? "connecting to PostgreSQL")
     }

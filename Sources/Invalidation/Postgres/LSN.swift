@@ -26,6 +26,15 @@ package struct LSN: Hashable, Comparable, Sendable, CustomStringConvertible {
     return high + "/" + low
   }
 
+  /// The same position without the header of a page that no record has reached yet: `pg_current_wal_insert_lsn()`
+  /// counts the 24 bytes of the header as soon as the page before is full, and every commit ends before them.
+  ///
+  /// Source: PostgreSQL's xlog_internal.h, SizeOfXLogShortPHD; XLOG_BLCKSZ is 8 KiB.
+  package var beforePageHeader: LSN {
+    let offset = rawValue % 8_192
+    return offset <= 24 ? LSN(rawValue - offset) : self
+  }
+
   package static func < (left: LSN, right: LSN) -> Bool { left.rawValue < right.rawValue }
 }
 
