@@ -109,16 +109,16 @@ extension Engine {
   private mutating func runQueryTimers() {
     switch queries.link {
     case .down(let retryAt) where retryAt <= now.monotonic:
-      queries.link = .connecting(since: now.monotonic)
+      queries.link = .connecting
       emit(.reconnectQuery)
     case .asking(let since) where since + QueryState.timeLimit <= now.monotonic:
       report(.warning, "query_timeout", "PostgreSQL did not answer a snapshot query within 10 s")
       if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
       queries.isSnapshotNeeded = true
-      queries.link = .connecting(since: now.monotonic)
+      queries.link = .connecting
       emit(.reconnectQuery)
     case .idle where queries.renewedAt + QueryState.renewal <= now.monotonic:
-      queries.link = .connecting(since: now.monotonic)
+      queries.link = .connecting
       emit(.reconnectQuery)
     case .idle
     where (waitsForVisibility && queries.recheckAt <= now.monotonic)
@@ -131,7 +131,7 @@ extension Engine {
 
   private mutating func runTargetTimers(_ target: Int) {
     if case .down(let retryAt) = targets[target].link, retryAt <= now.monotonic {
-      targets[target].link = .connecting(since: now.monotonic)
+      targets[target].link = .connecting
       emit(.connectRedis(target: target))
     }
     if !targets[target].expected.isEmpty, targets[target].progressAt + Engine.replyLimit <= now.monotonic {

@@ -13,7 +13,7 @@ struct RedisTarget: Sendable {
   enum Link: Sendable, Equatable {
     /// Not connected; the next try is due then.
     case down(retryAt: Int64)
-    case connecting(since: Int64)
+    case connecting
     /// Connected; the watermark's name is not known yet, since PostgreSQL never answered.
     case idle
     /// INFO and GET are under way.

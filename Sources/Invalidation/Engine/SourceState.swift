@@ -42,7 +42,7 @@ struct SourceState: Sendable {
 struct QueryState: Sendable {
   enum Link: Sendable, Equatable {
     case down(retryAt: Int64)
-    case connecting(since: Int64)
+    case connecting
     case idle
     case asking(since: Int64)
   }

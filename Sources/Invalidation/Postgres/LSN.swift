@@ -1,4 +1,4 @@
-/// A position in PostgreSQL's write-ahead log: a byte offset, printed as `16B3748/0`-style halves.
+/// A position in PostgreSQL's write-ahead log: a byte offset, printed as two hexadecimal halves, `0/16B3748`.
 ///
 /// Source: PostgreSQL manual, chapter 8.20 "pg_lsn Type".
 package struct LSN: Hashable, Comparable, Sendable, CustomStringConvertible {
