@@ -21,7 +21,10 @@ extension Shell {
     case .sendFeedback(let feedback): send(feedback)
     case .querySnapshot: ask(.snapshot)
     case .queryCurrentTransaction: ask(.currentTransaction)
+    case .queryWALEnd: ask(.walEnd)
     case .reconnectQuery: renewQuery()
+    // None is configured until the shell can ask one.
+    case .askReplica: break
     case .connectRedis(let target): connectRedis(target)
     case .sendRedis(let target, let bytes): sendRedis(target, bytes)
     case .closeRedis(let target): closeRedis(target)

@@ -9,6 +9,11 @@ extension Engine {
       queries.link = .asking(since: now.monotonic)
       return emit(.queryCurrentTransaction)
     }
+    if flushes.job?.phase == .needsWALEnd {
+      flushes.job?.phase = .askingWALEnd
+      queries.link = .asking(since: now.monotonic)
+      return emit(.queryWALEnd)
+    }
     guard queries.isSnapshotNeeded || barrier.uncheckedCount > 0 else { return }
     queries.isSnapshotNeeded = false
     queries.link = .asking(since: now.monotonic)
@@ -29,6 +34,7 @@ extension Engine {
     }
     if case .waiting(let xid)? = flushes.job?.phase, snapshot.xmin >= xid {
       flushes.job?.phase = .scanning
+      flushes.job?.passedAt = now.monotonic
       for target in targets.indices { scanNext(target) }
     }
     scheduleRecheck(progressed: !visible.isEmpty)
@@ -49,6 +55,7 @@ extension Engine {
     statistics.barrier.record((now.monotonic - transaction.since) / 1_000)
     guard !transaction.isDropped else { return }
     addToBatches(transaction.keys)
+    deleteAgainLater(transaction.keys, commit: transaction.position, after: transaction.preceding)
     if !transaction.isCommitted {
       stream.transaction?.destination = .batches
       return
@@ -107,7 +114,7 @@ extension Engine {
     }
     report(.warning, "query_connection", "the query connection failed: " + failure.message)
     statistics.sourceRetries += 1
-    if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
+    flushes.questionLost()
     if failure.kind == .unpublished {
       source.isDoubted = true
       rememberUnpublished()

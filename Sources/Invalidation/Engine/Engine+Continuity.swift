@@ -16,7 +16,7 @@ extension Watermark {
     if found.timeline != facts.timeline { return .gap(.timelineChanged) }
     if found.crashMarker != facts.crashMarker, facts.asynchronousCommit { return .gap(.crashRecovery) }
     if found.settled < facts.confirmedFlush { return .gap(.watermarkBehindSlot) }
-    if found.settled > facts.flushLSN { return .gap(.watermarkAhead) }
+    if found.applied > facts.flushLSN { return .gap(.watermarkAhead) }
     return .resume(at: found.settled)
   }
 }
@@ -49,9 +49,9 @@ extension Engine {
   /// The end of the WAL was read before the watermark, and another instance may have written in between: a
   /// watermark that is still beyond it when the server was asked again is a gap.
   private mutating func isSuspicionConfirmed(_ found: RedisTarget.Found, _ facts: SourceFacts) -> Bool {
-    guard let settled = Watermark(found.watermark)?.settled else { return true }
+    guard let applied = Watermark(found.watermark)?.applied else { return true }
     if let suspected = source.suspected, facts.flushLSN < suspected { return true }
-    source.suspected = settled
+    source.suspected = applied
     return false
   }
 
@@ -145,10 +145,13 @@ extension Engine {
   mutating func forgetChain() {
     continuity = nil
     flushes.reset()
+    secondDeletes.removeAll()
+    forgetReplicaPositions()
     confirmed.forgetSettled()
     for target in targets.indices {
       targets[target].dropWork()
-      targets[target].acknowledged = min(targets[target].acknowledged, confirmed.position)
+      targets[target].settled = min(targets[target].settled, confirmed.position)
+      targets[target].applied = targets[target].settled
       targets[target].isUnbroken = false
       guard targets[target].isConnected else { continue }
       if targets[target].expected.isEmpty {

@@ -66,7 +66,14 @@ extension Engine {
     stream.received = plan.position
     queries.isSnapshotNeeded = true
     if !plan.continues { beginChains(plan, facts) }
-    for gap in plan.gaps { openGap(gap.reason, rules: gap.rules) }
+    for gap in plan.gaps {
+      // What was begun is finished, whatever the policy says by now.
+      if gap.reason == .flushInterrupted {
+        requireFlush(gap.reason, rules: gap.rules)
+      } else {
+        openGap(gap.reason, rules: gap.rules)
+      }
+    }
     if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
     source.isDoubted = false
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)
@@ -149,6 +156,8 @@ extension Engine {
     queries.failure = nil
     flushes.backToBarrier()
     for target in targets.indices {
+      // Second deletes among them would not come again.
+      if secondDeletes.isUsed, !targets[target].open.isEmpty { closeBatch(target) }
       targets[target].dropOpen()
       targets[target].ledger = Ledger(position: targets[target].ledger.position)
     }

@@ -64,14 +64,14 @@ extension Engine {
       if barrier.isOpen(for: transaction.xid, at: now.monotonic) {
         transaction.destination = .batches
       } else {
-        let number = barrier.enter(
-          xid: transaction.xid, commitTime: transaction.commitTime, at: now.monotonic)
+        let number = barrier.enter(transaction, after: stream.received, at: now.monotonic)
         transaction.destination = .waiting(number)
       }
       stream.transaction = transaction
     }
     if transaction.destination == .batches {
       addToBatches(stream.scratch)
+      deleteAgainLater(stream.scratch, commit: transaction.position, after: stream.received)
     } else {
       barrier.hold(stream.scratch)
       askIfNeeded()

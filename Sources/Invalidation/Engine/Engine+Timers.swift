@@ -41,11 +41,23 @@ extension Engine {
       consider(queries.renewedAt + QueryState.renewal)
     case .connecting: break
     }
+    considerSecondDeletes(consider)
     if let job = flushes.job, job.phase == .scanning {
       for (target, scan) in job.scans.enumerated()
       where !scan.isBusy && !scan.isDone && targets[target].link == .ready {
         consider(scan.nextPageAt)
       }
+    }
+  }
+
+  private func considerSecondDeletes(_ consider: (Int64) -> Void) {
+    for replica in replicas.indices {
+      if let due = replicaDue(replica) { consider(due) }
+    }
+    if let due = secondDeletes.nextDue { consider(due) }
+    if let since = secondDeletes.waitingSince { consider(since + patience) }
+    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
+      consider(job.notBefore)
     }
   }
 
@@ -104,6 +116,8 @@ extension Engine {
     }
     if source.feedbackDueAt <= now.monotonic { sendFeedback(replyRequested: false) }
     runQueryTimers()
+    runSecondDeletes()
+    askReplicas()
   }
 
   private mutating func runQueryTimers() {
@@ -113,7 +127,7 @@ extension Engine {
       emit(.reconnectQuery)
     case .asking(let since) where since + QueryState.timeLimit <= now.monotonic:
       report(.warning, "query_timeout", "PostgreSQL did not answer a snapshot query within 10 s")
-      if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
+      flushes.questionLost()
       queries.isSnapshotNeeded = true
       queries.link = .connecting
       emit(.reconnectQuery)

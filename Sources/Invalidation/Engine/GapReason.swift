@@ -25,6 +25,10 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case incompleteRow = "incomplete_row"
   /// For a while the publication did not carry every change of the ruled tables.
   case publicationChanged = "publication_changed"
+  /// A read replica recovered from a crash: for a moment its readers may have seen an older state than before.
+  case replicaCrashed = "replica_crashed"
+  /// Second deletes outgrew their memory, or waited longer than `retain` for a replica: a flush does their work.
+  case secondDeletesCollapsed = "second_deletes_collapsed"
   /// A flush had not finished when cdcd last stopped.
   case flushInterrupted = "flush_interrupted"
 
@@ -45,6 +49,9 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .malformedMessage: "a replication message could not be decoded"
     case .incompleteRow: "a row image lacked a column that a key needs"
     case .publicationChanged: "the publication did not carry every change of the ruled tables"
+    case .replicaCrashed: "a read replica recovered from a crash, and may have served older rows again"
+    case .secondDeletesCollapsed:
+      "second deletes waited too long for a read replica, or were too many"
     case .flushInterrupted: "a flush had not finished when cdcd last stopped"
     }
   }
