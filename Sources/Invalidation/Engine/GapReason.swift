@@ -25,12 +25,16 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case incompleteRow = "incomplete_row"
   /// For a while the publication did not carry every change of the ruled tables.
   case publicationChanged = "publication_changed"
-  /// A read replica recovered from a crash: for a moment its readers may have seen an older state than before.
-  case replicaCrashed = "replica_crashed"
+  /// A read replica is new, or was started anew: for a moment its readers may have seen an older state than before.
+  case replicaRestarted = "replica_restarted"
   /// Second deletes outgrew their memory, or waited longer than `retain` for a replica: a flush does their work.
   case secondDeletesCollapsed = "second_deletes_collapsed"
   /// A flush had not finished when cdcd last stopped.
   case flushInterrupted = "flush_interrupted"
+
+  /// Whether only readers of replicas, and those who fill by a plain SET, may have put back what was deleted once: a
+  /// flush has to walk the keys once, as its second round does.
+  var concernsSecondDeletesOnly: Bool { self == .replicaRestarted || self == .secondDeletesCollapsed }
 
   /// One sentence for people.
   package var explanation: String {
@@ -49,7 +53,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .malformedMessage: "a replication message could not be decoded"
     case .incompleteRow: "a row image lacked a column that a key needs"
     case .publicationChanged: "the publication did not carry every change of the ruled tables"
-    case .replicaCrashed: "a read replica recovered from a crash, and may have served older rows again"
+    case .replicaRestarted: "a read replica is new or was started anew, and may have served older rows again"
     case .secondDeletesCollapsed:
       "second deletes waited too long for a read replica, or were too many"
     case .flushInterrupted: "a flush had not finished when cdcd last stopped"
