@@ -135,6 +135,35 @@ extension RealServers {
       #expect(try restored.exists("unrelated"))
     }
 
+    @Test("a replica of Redis that lagged is promoted: the deletes that it never saw happen again")
+    func redisReplicaPromoted() throws {
+      var options = Installation.Options()
+      options.retain = "60s"
+      let installation = try Installation(options)
+      try expectInvalidation(installation)
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "stale")
+      try redis("SET", Lease.key(for: "user:1"), "a reader's token")
+      try redis("SET", "unrelated", "kept")
+      try installation.redis.startReplica()
+      try installation.redis.cutOffReplica()
+      try installation.postgres.query("UPDATE users SET name = 'newer than what the replica knows'")
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:1"))
+      let breaks = try installation.cdcd.metric("cdcd_lineage_breaks_total") ?? 0
+      try installation.redis.failOver()
+      try installation.expectGone("user:1")
+      try installation.cdcd.waitUntilReady()
+      let promoted = try installation.redis.client()
+      #expect(
+        try !Lease.fill("user:1", token: "a reader's token", value: "stale", into: promoted),
+        "the old token is of no use")
+      #expect(try promoted.exists("unrelated"))
+      #expect(try installation.cdcd.metric("cdcd_lineage_breaks_total") == breaks + 1)
+      #expect(try installation.cdcd.metric("cdcd_replayed_transactions_total") ?? 0 >= 1)
+      #expect(try installation.cdcd.process.output.contains("does not hold the last watermark"))
+    }
+
     @Test("frozen PostgreSQL is noticed, and after the thaw nothing is missing", .timeLimit(.minutes(3)))
     func postgresFrozen() throws {
       let installation = try Installation()

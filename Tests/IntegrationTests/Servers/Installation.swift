@@ -22,6 +22,7 @@ final class Installation: Sendable {
     var postgresSettings: [String] = []
     /// So many read replicas.
     var standbys = 0
+    var standbySettings: [String] = []
     var redisOptions = ["--save", "", "--appendonly", "no"]
   }
 
@@ -35,7 +36,7 @@ final class Installation: Sendable {
     try redis.start()
     try postgres.query(options.schema)
     standbys = try (0..<options.standbys).map { [postgres] number in
-      try PostgresServer(standbyOf: postgres, named: "standby\(number)")
+      try PostgresServer(standbyOf: postgres, named: "standby\(number)", settings: options.standbySettings)
     }
     for standby in standbys { try standby.start() }
     if start {

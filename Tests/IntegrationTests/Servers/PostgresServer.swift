@@ -29,9 +29,9 @@ final class PostgresServer: Sendable {
     guard result.status == 0 else { throw TimedOut(description: result.output) }
   }
 
-  /// A streaming standby of a server that runs, with the same settings. Does not start it.
-  convenience init(standbyOf primary: PostgresServer, named name: String) throws {
-    try self.init(in: primary.folder, named: name, settings: primary.ownSettings)
+  /// A streaming standby of a server that runs, with the same settings and more. Does not start it.
+  convenience init(standbyOf primary: PostgresServer, named name: String, settings: [String] = []) throws {
+    try self.init(in: primary.folder, named: name, settings: primary.ownSettings + settings)
     let path = folder.file(name)
     try PostgresTemplate.makeFolder(path)
     let backup = try ServerProcess(
