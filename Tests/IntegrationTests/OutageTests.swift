@@ -112,21 +112,25 @@ extension RealServers {
       try expectInvalidation(installation)
     }
 
-    @Test("Redis comes back from an older snapshot: the deletes that it forgot happen again")
-    func redisRestoredFromOlderSnapshot() throws {
+    @Test(
+      "Redis comes back from an older snapshot or append-only file: the deletes that it forgot happen again",
+      arguments: [false, true])
+    func redisRestored(fromAppendOnlyFile: Bool) throws {
       var options = Installation.Options()
       options.retain = "60s"
+      if fromAppendOnlyFile { options.redisOptions = ["--save", "", "--appendonly", "yes"] }
       let installation = try Installation(options)
       try expectInvalidation(installation)
       let redis = try installation.redis.client()
       try redis("SET", "user:1", "stale")
       try redis("SET", Lease.key(for: "user:1"), "a reader's token")
       try redis("SET", "unrelated", "kept")
-      try redis("SAVE")
-      try installation.postgres.query("UPDATE users SET name = 'newer than the snapshot'")
+      if fromAppendOnlyFile { try installation.redis.copyAppendOnlyFile() } else { try redis("SAVE") }
+      try installation.postgres.query("UPDATE users SET name = 'newer than what is kept'")
       try installation.expectSettled()
       #expect(try !redis.exists("user:1"))
       try installation.redis.kill()
+      if fromAppendOnlyFile { try installation.redis.restoreAppendOnlyFile() }
       try installation.redis.start()
       try installation.expectGone("user:1")
       try installation.cdcd.waitUntilReady()

@@ -119,9 +119,10 @@ extension Engine {
       source.isDoubted = true
       rememberUnpublished()
     }
-    if failure.kind == .shuttingDown || failure.kind == .unpublished {
+    if failure.kind != .unavailable {
       // A held-back confirmation would keep the walsender, and with it a server that shuts down, from ending
-      // (contract 3); and a stream that leaves changes out must not move the watermark.
+      // (contract 3); a stream that leaves changes out must not move the watermark; and commits must not wait for a cdcd
+      // that was made a synchronous standby.
       source.failure = failure
       return restartSource(after: source.backoff.next(&random))
     }

@@ -93,6 +93,18 @@ final class RedisServer: Sendable {
     _ = try running.waitForExit()
   }
 
+  /// Keeps a copy of the append-only file as it is now.
+  func copyAppendOnlyFile() throws {
+    try? FileManager.default.removeItem(atPath: folder.file("kept"))
+    try FileManager.default.copyItem(atPath: folder.file("redis/appendonlydir"), toPath: folder.file("kept"))
+  }
+
+  /// Puts the copy back, as a restored disk would; only while it does not run.
+  func restoreAppendOnlyFile() throws {
+    try FileManager.default.removeItem(atPath: folder.file("redis/appendonlydir"))
+    try FileManager.default.moveItem(atPath: folder.file("kept"), toPath: folder.file("redis/appendonlydir"))
+  }
+
   func freeze() { process.withLock { $0?.signal(SIGSTOP) } }
   func thaw() { process.withLock { $0?.signal(SIGCONT) } }
 
