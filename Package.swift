@@ -32,9 +32,11 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .target(name: "LeaseKeys", swiftSettings: strict),
     .target(
       name: "Invalidation",
       dependencies: [
+        "LeaseKeys",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
       ],
@@ -76,7 +78,7 @@ let package = Package(
     ),
     .testTarget(
       name: "InvalidationTests",
-      dependencies: ["Invalidation"],
+      dependencies: ["Invalidation", "LeaseKeys"],
       swiftSettings: strict
     ),
     .testTarget(
