@@ -6,6 +6,13 @@ import Testing
 @Suite struct LeasedCacheTests {
   private struct DatabaseAway: Error {}
 
+  /// Nobody gives up because the machine is slow.
+  private var patient: CacheSettings {
+    var settings = CacheSettings()
+    settings.waitLimit = .seconds(60)
+    return settings
+  }
+
   private func words(_ command: [[UInt8]]) -> [String] { command.map { String(decoding: $0, as: UTF8.self) } }
 
   private func counts(_ change: (inout CacheCounts) -> Void) -> CacheCounts {
@@ -121,7 +128,7 @@ import Testing
   @Test("a reader that waits asks again with another token, and counts as one wait")
   func waits() async throws {
     let redis = ScriptedRedis(.wait, .wait, .hit("v"))
-    let cache = LeasedCache(redis)
+    let cache = LeasedCache(redis, settings: patient)
     #expect(try await cache.value(for: "k", ttl: .seconds(5), coding: .utf8) { "not asked" } == "v")
     #expect(Set(redis.sent.map { $0[5] }).count == 3)
     #expect(cache.counts == counts { ($0.waits, $0.hits) = (1, 1) })
@@ -147,7 +154,7 @@ import Testing
       }
     }
     let (asked, continuation) = AsyncStream.makeStream(of: Void.self)
-    let cache = LeasedCache(Busy(asked: continuation))
+    let cache = LeasedCache(Busy(asked: continuation), settings: patient)
     let reader = Task { try await cache.value(for: "k", ttl: .seconds(5)) { [1] } }
     for await _ in asked { break }
     reader.cancel()

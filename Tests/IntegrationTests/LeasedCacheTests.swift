@@ -23,7 +23,9 @@ extension RealServers {
 
     @Test("of 200 readers that miss at once one loads, and all get what it loaded")
     func stampede() async throws {
-      let cache = LeasedCache(client())
+      var settings = CacheSettings()
+      settings.waitLimit = .seconds(60)
+      let cache = LeasedCache(client(), settings: settings)
       let loads = LoadCount()
       let values = try await withThrowingTaskGroup(of: String?.self) { group in
         for _ in 0..<200 {

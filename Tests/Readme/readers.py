@@ -132,7 +132,7 @@ def of_fifty_threads_that_miss_at_once_one_loads():
 
     def reader(_):
         start.wait()
-        return value("user:5", TTL_MS, load)
+        return value("user:5", TTL_MS, load, wait_s=60)
 
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         assert list(pool.map(reader, range(50))) == [b"Eve"] * 50
