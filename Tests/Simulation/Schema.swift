@@ -43,6 +43,8 @@ struct Change {
   var truncated: [(Table, Row)] = []
   /// The new row's toasted column was not touched and travels as `u`.
   var toastUnchanged = false
+  /// The publication did not carry its table when it was made.
+  var isLeftOut = false
 }
 
 /// What `rules.yaml` would say.

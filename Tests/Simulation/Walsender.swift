@@ -163,7 +163,8 @@ final class Walsender {
     nextCommit += 1
     guard commit.commitLSN >= startLSN else { return true }
     let visible = commit.changes.filter { change in
-      change.kind == .truncate ? change.tables.contains(where: \.isPublished) : change.table.isPublished
+      change.kind == .truncate
+        ? change.tables.contains(where: \.isPublished) : change.table.isPublished && !change.isLeftOut
     }
     // PostgreSQL 15 sends nothing for a transaction without published changes, older ones Begin and Commit.
     if visible.isEmpty, !world.options.sendsEmptyTransactions {

@@ -16,6 +16,8 @@ struct WorldOptions {
     case watermarkElsewhere
     /// The shell does not look whether the slot moved before it was taken.
     case trustStaleFacts
+    /// The look at the catalogue does not see that the publication was changed.
+    case blindLook
     /// Feedback confirms on receipt.
     case confirmEarly
   }
@@ -114,6 +116,7 @@ struct WorldOptions {
       if !leases { readers = 0 }
       scanPages = later.pick([3, 8, 20])
     }
+    if later.chance(100), allowed.contains(.republished) { faults.append(.republished) }
   }
 }
 
@@ -313,6 +316,7 @@ final class World {
 
   private var isAtRest: Bool {
     // A frozen server may look at rest, since nobody has noticed yet.
+    if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
       readers.allSatisfy(\.isIdle)
     else { return false }

@@ -13,7 +13,8 @@ import DequeModule
 /// time (`Engine+Timers`).
 package struct Engine: Sendable {
   let configuration: EngineConfiguration
-  let fingerprint: RuleSetFingerprint
+  /// Of the rules, and of the publication as it was looked at last.
+  var fingerprint: RuleSetFingerprint
   let encoder: BatchEncoder
   package internal(set) var statistics = Statistics()
   var effects = Deque<Effect>()
@@ -46,7 +47,7 @@ package struct Engine: Sendable {
   /// `seed` feeds the jitter of the backoff.
   package init(configuration: EngineConfiguration, seed: UInt64, now: Moment) {
     self.configuration = configuration
-    self.fingerprint = RuleSetFingerprint(configuration.rules)
+    self.fingerprint = RuleSetFingerprint(configuration.rules, publication: [:])
     self.encoder = BatchEncoder(command: configuration.command, leases: configuration.leases)
     self.random = SplitMix64(seed: seed)
     self.now = now

@@ -23,7 +23,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case malformedMessage = "malformed_message"
   /// A row image did not carry a column that a key needs.
   case incompleteRow = "incomplete_row"
-  /// For a while the publication did not carry every change of the ruled tables.
+  /// The table was published anew, so that for a while its changes may have been left out.
   case publicationChanged = "publication_changed"
   /// A read replica recovered from a crash: for a moment its readers may have seen an older state than before.
   case replicaCrashed = "replica_crashed"
@@ -48,7 +48,8 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .truncate: "a ruled table was truncated"
     case .malformedMessage: "a replication message could not be decoded"
     case .incompleteRow: "a row image lacked a column that a key needs"
-    case .publicationChanged: "the publication did not carry every change of the ruled tables"
+    case .publicationChanged:
+      "a ruled table was taken out of the publication and put back, or made or named anew: its changes may have been left out"
     case .replicaCrashed: "a read replica recovered from a crash, and may have served older rows again"
     case .secondDeletesCollapsed:
       "second deletes waited too long for a read replica, or were too many"
