@@ -131,7 +131,8 @@ final class ModelPostgres {
     let changes = changes.map { change in
       var change = change
       change.isLeftOut =
-        change.kind != .truncate && change.table.isPublished && !publication.carries(change.table)
+        change.kind != .truncate && change.kind != .alter && change.table.isPublished
+        && !publication.carries(change.table)
       return change
     }
     let commit = Commit(

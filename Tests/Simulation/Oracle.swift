@@ -36,7 +36,11 @@ final class Oracle {
         continue
       }
       commit.required += KeyMapping.keys(of: change).required
-      for (table, row) in change.truncated { commit.truncated += KeyMapping.truncatedKeys(table, row) }
+      for (table, row) in change.truncated {
+        commit.truncated += KeyMapping.truncatedKeys(table, row)
+        // DDL concerns every rule of its table, whatever operations it listens to.
+        if change.kind == .alter, table == .users { commit.truncated += ["name:\(row.id)", "vip:\(row.id)"] }
+      }
     }
     if commit.required.isEmpty { commit.settledTime = world.now }
   }
@@ -330,6 +334,7 @@ final class Oracle {
     for gap in GapReason.allCases {
       switch gap {
       case .newSlot, .truncate, .flushInterrupted, .publicationChanged: continue
+      case .tableChanged where world.options.alterPerMille > 0: continue
       // The first judgement may have to be made again before the first watermark.
       case .watermarkMissing where tally.count("gap watermark_missing") < 3 + killed: continue
       default: break

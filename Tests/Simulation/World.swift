@@ -18,6 +18,8 @@ struct WorldOptions {
     case trustStaleFacts
     /// The look at the catalogue does not see that the publication was changed.
     case blindLook
+    /// DDL is not told: the event triggers are missing.
+    case silentDDL
     /// Feedback confirms on receipt.
     case confirmEarly
   }
@@ -42,6 +44,7 @@ struct WorldOptions {
   var bulkPerMille = 0
   var bulkRows = 3_000
   var truncatePerMille = 10
+  var alterPerMille = 0
   /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
   var plantedRows = 0
   /// A SCAN takes at least so many pages.
@@ -116,6 +119,7 @@ struct WorldOptions {
       if !leases { readers = 0 }
       scanPages = later.pick([3, 8, 20])
     }
+    if later.chance(100) { alterPerMille = 20 }
     if later.chance(100), allowed.contains(.republished) { faults.append(.republished) }
   }
 }

@@ -9,7 +9,7 @@ import DequeModule
 ///
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
 /// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
-/// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), flushes (`Engine+Flush`) and
+/// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), flushes (`Engine+Flush`) and
 /// time (`Engine+Timers`).
 package struct Engine: Sendable {
   let configuration: EngineConfiguration

@@ -19,6 +19,8 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case rulesChanged = "rules_changed"
   /// TRUNCATE on a ruled table.
   case truncate
+  /// DDL changed rows of a ruled table without row events.
+  case tableChanged = "table_changed"
   /// A message of the server could not be decoded.
   case malformedMessage = "malformed_message"
   /// A row image did not carry a column that a key needs.
@@ -46,6 +48,8 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .crashRecovery: "the server recovered from a crash with synchronous_commit=off in use"
     case .rulesChanged: "rules were added or changed since the watermark was written"
     case .truncate: "a ruled table was truncated"
+    case .tableChanged:
+      "a ruled table was altered or dropped, or a partition of it attached, detached or dropped"
     case .malformedMessage: "a replication message could not be decoded"
     case .incompleteRow: "a row image lacked a column that a key needs"
     case .publicationChanged:
