@@ -117,10 +117,10 @@ extension Engine {
     report(.warning, "query_connection", "the query connection failed: " + failure.message)
     statistics.sourceRetries += 1
     flushes.questionLost()
-    if failure.kind == .shuttingDown || failure.kind == .unpublished {
+    if failure.kind != .unavailable {
       // A held-back confirmation would keep the walsender, and with it a server that shuts down, from ending
-      // (contract 3); and a stream that leaves changes out must not move the watermark. Once it is mended the publication
-      // is another than the one that is stored beside the watermark.
+      // (contract 3); a stream that leaves changes out must not move the watermark (once it is mended, the publication is
+      // another than the one stored beside it); and commits must not wait for a cdcd that was made a synchronous standby.
       source.failure = failure
       return restartSource(after: source.backoff.next(&random))
     }

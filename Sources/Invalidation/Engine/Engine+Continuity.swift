@@ -43,6 +43,7 @@ extension Engine {
       }
     }
     source.suspected = nil
+    recallReplicas()
     start(StartPlan(position: position, gaps: gaps, continues: false))
   }
 
@@ -184,7 +185,8 @@ extension Engine {
     watermarkHead =
       Watermark(
         system: continuity.system, timeline: continuity.timeline, crashMarker: continuity.crashMarker,
-        rules: fingerprint.whole, run: configuration.runIdentifier, batch: 0, applied: .zero, settled: .zero,
+        rules: fingerprint.whole, replicas: replicas.compactMap(\.entry), run: configuration.runIdentifier,
+        batch: 0, applied: .zero, settled: .zero,
         openFlushes: []
       ).head
   }

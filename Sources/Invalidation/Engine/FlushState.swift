@@ -88,6 +88,12 @@ struct FlushState: Sendable {
   /// Asks for a flush of the rule; answers false when one that has not begun covers it already.
   mutating func request(_ rule: Int, _ reason: GapReason, fingerprint: [String]) -> Bool {
     if let index = open.firstIndex(where: { $0.rule == rule }) {
+      if open[index].reason.concernsSecondDeletesOnly, !reason.concernsSecondDeletesOnly {
+        // What was open walks the keys once, behind the replicas; the new request needs more, and sooner.
+        open[index].reason = reason
+        open[index].generation = next()
+        return true
+      }
       // A job that waits for its transaction covers everything up to then.
       if job == nil || job?.phase == .needsTransaction || open[index].generation > job?.generation ?? 0 {
         return false
@@ -105,7 +111,7 @@ struct FlushState: Sendable {
     return generation
   }
 
-  /// Makes a job of all that is open.
+  /// Makes a job of all that is open, which begins with its barrier.
   mutating func begin(rules: [Rule], leases: Bool, targets: Int) {
     let indices = open.map(\.rule)
     var patterns: [Pattern] = []
@@ -135,11 +141,12 @@ struct FlushState: Sendable {
 
   /// The first round is done on every target. The second is due at the earliest `delay` after the barrier.
   mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
-    guard let number = job?.scans.count, let passedAt = job?.passedAt else { return }
-    job?.round = 1
-    job?.scans = Array(repeating: Scan(), count: number)
-    job?.notBefore = passedAt + delay
-    job?.phase = hasReplicas ? .needsWALEnd : .waitingForReplicas(.zero)
+    guard var job else { return }
+    job.round = 1
+    job.scans = Array(repeating: Scan(), count: job.scans.count)
+    job.notBefore = max(job.notBefore, job.passedAt + delay)
+    job.phase = hasReplicas ? .needsWALEnd : .waitingForReplicas(.zero)
+    self.job = job
   }
 
   /// Whether the job only waits for replicas while a newer request waits for it: one job for both goes first.
@@ -148,17 +155,17 @@ struct FlushState: Sendable {
     return open.contains { $0.generation > job.generation }
   }
 
-  /// Whether the job is between its rounds and has the rule, so that its second round can cover what is visible now.
-  func isBetweenRounds(of rule: Int) -> Bool {
-    guard let job, job.isBetweenRounds else { return false }
+  /// Whether the job has the rule and its second round has not begun, so that it can cover what is visible now.
+  func hasSecondRoundAhead(of rule: Int) -> Bool {
+    guard let job, job.round == 0 || job.isBetweenRounds else { return false }
     return job.rules.contains(rule)
   }
 
   /// Makes the second round cover what is visible now.
   mutating func waitAnew(notBefore: Int64, hasReplicas: Bool) {
-    guard let job, job.isBetweenRounds else { return }
+    guard let job else { return }
     self.job?.notBefore = max(job.notBefore, notBefore)
-    if hasReplicas { self.job?.phase = .needsWALEnd }
+    if hasReplicas, job.isBetweenRounds { self.job?.phase = .needsWALEnd }
   }
 
   /// The question that was under way will not be answered.

@@ -27,12 +27,16 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case incompleteRow = "incomplete_row"
   /// The table was published anew, so that for a while its changes may have been left out.
   case publicationChanged = "publication_changed"
-  /// A read replica recovered from a crash: for a moment its readers may have seen an older state than before.
-  case replicaCrashed = "replica_crashed"
+  /// A read replica is new, or was started anew: for a moment its readers may have seen an older state than before.
+  case replicaRestarted = "replica_restarted"
   /// Second deletes outgrew their memory, or waited longer than `retain` for a replica: a flush does their work.
   case secondDeletesCollapsed = "second_deletes_collapsed"
   /// A flush had not finished when cdcd last stopped.
   case flushInterrupted = "flush_interrupted"
+
+  /// Whether only readers of replicas, and those who fill by a plain SET, may have put back what was deleted once: a
+  /// flush has to walk the keys once, as its second round does.
+  var concernsSecondDeletesOnly: Bool { self == .replicaRestarted || self == .secondDeletesCollapsed }
 
   /// One sentence for people.
   package var explanation: String {
@@ -54,7 +58,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .incompleteRow: "a row image lacked a column that a key needs"
     case .publicationChanged:
       "a ruled table was taken out of the publication and put back, or made or named anew: its changes may have been left out"
-    case .replicaCrashed: "a read replica recovered from a crash, and may have served older rows again"
+    case .replicaRestarted: "a read replica is new or was started anew, and may have served older rows again"
     case .secondDeletesCollapsed:
       "second deletes waited too long for a read replica, or were too many"
     case .flushInterrupted: "a flush had not finished when cdcd last stopped"

@@ -7,6 +7,8 @@ final class Installation: Sendable {
   let folder: TemporaryFolder
   let postgres: PostgresServer
   let redis: RedisServer
+  /// Read replicas that the configuration names, running.
+  let standbys: [PostgresServer]
   private let options: Options
   private let rules: Mutex<String>
   private let running = Mutex<CDCDProcess?>(nil)
@@ -19,6 +21,9 @@ final class Installation: Sendable {
     var retain = "2s"
     var onGap = "flush"
     var postgresSettings: [String] = []
+    /// So many read replicas.
+    var standbys = 0
+    var standbySettings: [String] = []
     var redisOptions = ["--save", "", "--appendonly", "no"]
   }
 
@@ -32,6 +37,10 @@ final class Installation: Sendable {
     try postgres.start()
     try redis.start()
     try postgres.query(options.schema)
+    standbys = try (0..<options.standbys).map { [postgres] number in
+      try PostgresServer(standbyOf: postgres, named: "standby\(number)", settings: options.standbySettings)
+    }
+    for standby in standbys { try standby.start() }
     if start {
       try setUp()
       try startCDCD().waitUntilReady()
@@ -56,6 +65,7 @@ final class Installation: Sendable {
       source:
         postgres: \(postgres.url)
         retain: \(options.retain)
+        replicas: [\(standbys.map(\.url).joined(separator: ", "))]
       redis:
         url: \(redis.url)
       http:
