@@ -57,10 +57,13 @@ package struct SourceFacts: Sendable, Equatable {
   package var slotCreated: Bool
   /// Whether some role, database or the server runs with `synchronous_commit = off`.
   package var asynchronousCommit: Bool
+  /// For each ruled table a text that changes whenever changes of the table may have been left out: with the table
+  /// itself, its name, the publication, and what makes the table a part of it.
+  package var publication: [TableName: String]
 
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN,
-    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool
+    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -69,6 +72,7 @@ package struct SourceFacts: Sendable, Equatable {
     self.confirmedFlush = confirmedFlush
     self.slotCreated = slotCreated
     self.asynchronousCommit = asynchronousCommit
+    self.publication = publication
   }
 }
 

@@ -18,8 +18,6 @@ struct SourceState: Sendable {
   var facts: SourceFacts?
   /// What the judgement decided, until the server has started the stream.
   var plan: StartPlan?
-  /// The publication was found incomplete: once it is mended, the rules are flushed.
-  var isDoubted = false
   /// When the stream started.
   var startedAt: Int64 = 0
   var failure: SourceFailure?

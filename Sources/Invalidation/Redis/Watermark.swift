@@ -7,7 +7,7 @@ package struct Watermark: Sendable, Equatable {
   package var system: String
   package var timeline: UInt32
   package var crashMarker: String
-  /// `RuleSetFingerprint.whole` of the rules in force.
+  /// `RuleSetFingerprint.whole` of the rules in force and of their tables' publication.
   package var rules: String
   /// For each read replica that the second deletes were made for, which start of which server it was
   /// (`ReplicaState.entry`).
@@ -97,8 +97,7 @@ extension [UInt8] {
 struct WatermarkKeys: Sendable, Equatable {
   /// Holds the watermark.
   var watermark: [UInt8]
-  /// Holds the fingerprints of the rules that the watermark's `rules` stands for, so that the next run can tell
-  /// which of them changed: the whole's fingerprint, then each rule's.
+  /// Holds what the watermark's `rules` stands for: `RuleSetFingerprint.text`.
   var rules: [UInt8]
 
   init(system: String, slot: String) {

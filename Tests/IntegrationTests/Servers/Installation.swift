@@ -10,6 +10,7 @@ final class Installation: Sendable {
   /// Read replicas that the configuration names, running.
   let standbys: [PostgresServer]
   private let options: Options
+  private let rules: Mutex<String>
   private let running = Mutex<CDCDProcess?>(nil)
 
   struct Options: Sendable {
@@ -29,6 +30,7 @@ final class Installation: Sendable {
   /// Starts both servers and makes the tables, and when asked to sets up and starts cdcd until it is ready.
   init(_ options: Options = Options(), start: Bool = true) throws {
     self.options = options
+    rules = Mutex(options.rules)
     folder = try TemporaryFolder()
     postgres = try PostgresServer(in: folder, settings: options.postgresSettings)
     redis = try RedisServer(in: folder, options: options.redisOptions)
@@ -53,6 +55,9 @@ final class Installation: Sendable {
     }
   }
 
+  /// The list under `rules:` of whatever starts from now on.
+  func setRules(_ text: String) { rules.withLock { $0 = text } }
+
   /// Writes a configuration and answers with its path.
   func configuration(httpPort: Int, named name: String = "rules.yaml") throws -> String {
     try folder.write(
@@ -69,7 +74,7 @@ final class Installation: Sendable {
         level: debug
       on_gap: \(options.onGap)
       rules:
-      \(options.rules)
+      \(rules.withLock { $0 })
       """, to: name)
   }
 
