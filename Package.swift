@@ -77,6 +77,7 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Yams", package: "Yams"),
       ],
+      resources: [.embedInCode("Setup/ddl-triggers.sql")],
       swiftSettings: strict
     ),
     .executableTarget(
