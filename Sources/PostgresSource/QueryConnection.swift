@@ -3,7 +3,7 @@ package import Invalidation
 /// The plain connection beside the replication connection, to the same primary: it asks for snapshots.
 package final class QueryConnection {
   package enum Question {
-    case snapshot, currentTransaction
+    case snapshot, currentTransaction, walEnd
     /// The named slot's confirmed position.
     case confirmedFlush(slot: String)
   }
@@ -12,6 +12,7 @@ package final class QueryConnection {
     case pending
     case snapshot(TransactionSnapshot)
     case currentTransaction(UInt64)
+    case walEnd(LSN)
     case confirmedFlush(LSN)
     /// Not to be used any more.
     case failed(SourceFailure)
@@ -39,6 +40,8 @@ package final class QueryConnection {
         "SELECT pg_current_snapshot()::text, pg_is_in_recovery()", doing: "asking for a snapshot")
     case .currentTransaction:
       try session.ask("SELECT pg_current_xact_id()::text", doing: "asking for a transaction id")
+    case .walEnd:
+      try session.ask("SELECT pg_current_wal_insert_lsn()", doing: "asking for the end of the WAL")
     case .confirmedFlush(let slot):
       try session.ask(
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = "
@@ -77,6 +80,9 @@ package final class QueryConnection {
     case .currentTransaction?:
       guard let xid = UInt64(text) else { return .failed(unexpected(text)) }
       return .currentTransaction(xid)
+    case .walEnd?:
+      guard let end = LSN(text) else { return .failed(unexpected(text)) }
+      return .walEnd(end)
     case .confirmedFlush?:
       guard let position = LSN(text) else { return .failed(unexpected(text)) }
       return .confirmedFlush(position)

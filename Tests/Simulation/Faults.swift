@@ -9,9 +9,11 @@ enum Fault: String, CaseIterable {
   case kill, terminate, freeze, standby, clockJump
   /// Two at once: Redis freezes with a command of a flush on its way, and meanwhile the source breaks.
   case flushAmbush
+  /// A table is out of the publication for a while.
+  case republished
 
   /// Those that a world draws its own from; the others are dealt apart, so that old seeds stay the same.
-  static let drawn = allCases.filter { $0 != .flushAmbush }
+  static let drawn = allCases.filter { $0 != .flushAmbush && $0 != .republished }
 }
 
 /// Lets the world's faults happen, at times of its own random stream.
@@ -58,7 +60,7 @@ final class FaultInjector {
     world.lastFault = world.now
     switch fault {
     case .postgresRestart, .postgresCrash, .postgresUnreachable, .postgresFrozen, .walsenderKilled,
-      .slotDropped, .queryFailed, .stuckCommit:
+      .slotDropped, .queryFailed, .stuckCommit, .republished:
       world.lastSourceFault = world.now
       source(fault)
     case .kill, .terminate, .freeze, .standby, .clockJump: process(fault)
@@ -89,6 +91,10 @@ final class FaultInjector {
     case .queryFailed:
       for instance in world.instances { instance.source.queryBroke(.unavailable, "connection lost") }
     case .stuckCommit: world.workload.stuckFor = duration(40)
+    case .republished:
+      let table = random.pick([Table.users, .orders])
+      postgres.publication.takeOut(table)
+      world.after(duration(20)) { postgres.publication.putBack(table, at: self.world.now) }
     default: break
     }
   }

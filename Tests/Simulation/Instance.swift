@@ -259,6 +259,8 @@ final class Instance {
     case .sendFeedback(let feedback): source.open { $0.send(feedback) }
     case .querySnapshot: source.open { $0.query { .snapshot($0.snapshot()) } }
     case .queryCurrentTransaction: source.open { $0.query { .currentTransaction($0.currentTransaction()) } }
+    case .queryWALEnd: source.open { $0.query { .walEnd(LSN($0.walEnd)) } }
+    case .askReplica: break
     case .reconnectQuery: source.open { $0.reconnectQuery() }
     case .connectRedis(let target): redis.connect(target)
     case .sendRedis(let target, let bytes): redis.send(target, bytes)

@@ -44,5 +44,9 @@ struct MutationTests {
     discover(.watermarkElsewhere, within: 30) { $0.faults = [.redisRestore] }
   }
 
+  @Test func silentDDL() {
+    discover(.silentDDL, within: 20) { $0.alterPerMille = 60 }
+  }
+
   @Test func confirmationOnReceipt() { discover(.confirmEarly, within: 5) }
 }

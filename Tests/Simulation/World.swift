@@ -16,6 +16,10 @@ struct WorldOptions {
     case watermarkElsewhere
     /// The shell does not look whether the slot moved before it was taken.
     case trustStaleFacts
+    /// The look at the catalogue does not see that the publication was changed.
+    case blindLook
+    /// DDL is not told: the event triggers are missing.
+    case silentDDL
     /// Feedback confirms on receipt.
     case confirmEarly
   }
@@ -40,6 +44,7 @@ struct WorldOptions {
   var bulkPerMille = 0
   var bulkRows = 3_000
   var truncatePerMille = 10
+  var alterPerMille = 0
   /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
   var plantedRows = 0
   /// A SCAN takes at least so many pages.
@@ -114,6 +119,8 @@ struct WorldOptions {
       if !leases { readers = 0 }
       scanPages = later.pick([3, 8, 20])
     }
+    if later.chance(100) { alterPerMille = 20 }
+    if later.chance(100), allowed.contains(.republished) { faults.append(.republished) }
   }
 }
 
@@ -313,6 +320,7 @@ final class World {
 
   private var isAtRest: Bool {
     // A frozen server may look at rest, since nobody has noticed yet.
+    if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
       readers.allSatisfy(\.isIdle)
     else { return false }

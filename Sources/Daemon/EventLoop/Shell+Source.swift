@@ -173,6 +173,7 @@ extension Shell {
         gulp.release()
         handle(.snapshot(snapshot))
       case .currentTransaction(let xid): handle(.currentTransaction(xid))
+      case .walEnd(let end): handle(.walEnd(end))
       case .confirmedFlush(let position): slotVerified(position)
       case .failed(let failure): failQuery(failure)
       }

@@ -4,6 +4,9 @@ import DequeModule
 struct WaitingTransaction: Sendable {
   var number: UInt64
   var xid: UInt32
+  /// Where its commit record lies, and the end of what the stream brought before it.
+  var position: LSN
+  var preceding: LSN
   var commitTime: Int64
   var since: Int64
   var keys = KeyBuffer()
@@ -38,6 +41,8 @@ struct Barrier: Sendable {
   private var askedBelow: UInt64 = 0
 
   var parkedCount: Int { waiting.count - uncheckedCount }
+  /// When the oldest parked transaction arrived.
+  var parkedSince: Int64? { parkedCount > 0 ? waiting.first { $0.isParked }?.since : nil }
 
   /// Whether the stream is to pause: too much waits for an answer, or too many are parked.
   var isFull: Bool {
@@ -54,10 +59,14 @@ struct Barrier: Sendable {
   }
 
   /// Lets a transaction wait; answers its number.
-  mutating func enter(xid: UInt32, commitTime: Int64, at time: Int64) -> UInt64 {
+  mutating func enter(_ transaction: StreamState.Transaction, after preceding: LSN, at time: Int64) -> UInt64
+  {
     let number = nextNumber
     nextNumber += 1
-    waiting.append(WaitingTransaction(number: number, xid: xid, commitTime: commitTime, since: time))
+    waiting.append(
+      WaitingTransaction(
+        number: number, xid: transaction.xid, position: transaction.position, preceding: preceding,
+        commitTime: transaction.commitTime, since: time))
     uncheckedCount += 1
     return number
   }

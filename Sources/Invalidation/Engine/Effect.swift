@@ -12,8 +12,14 @@ package enum Effect: Sendable {
   case querySnapshot
   /// `SELECT pg_current_xact_id()` on the query connection, in autocommit.
   case queryCurrentTransaction
+  /// `SELECT pg_current_wal_insert_lsn()` on the query connection.
+  case queryWALEnd
   /// Open the query connection again; replication is untouched.
   case reconnectQuery
+
+  /// Ask this read replica where it stands, over the connection to it; open one if there is none. At most one question
+  /// is outstanding for each replica, and each is answered, by `replicaAnswered` or `replicaFailed`.
+  case askReplica(replica: Int)
 
   /// Open the connection to this Redis target.
   case connectRedis(target: Int)

@@ -15,7 +15,19 @@ extension Engine {
         isNew = stream.reported.insert("ignored \(reason) \(rule)").inserted || isNew
       }
     }
-    guard isNew else { return }
+    if isNew { gapOpened(reason, rules: rules) }
+    beginFlushIfNeeded()
+  }
+
+  /// A flush that is due whatever the policy: it was begun, or does the work of second deletes.
+  mutating func requireFlush(_ reason: GapReason, rules: [Int]) {
+    var isNew = false
+    for rule in rules { isNew = requestFlush(rule, reason) || isNew }
+    if isNew { gapOpened(reason, rules: rules) }
+    beginFlushIfNeeded()
+  }
+
+  private mutating func gapOpened(_ reason: GapReason, rules: [Int]) {
     if let index = statistics.gaps.firstIndex(where: { $0.reason == reason }) {
       statistics.gaps[index].count += 1
     } else {
@@ -23,7 +35,6 @@ extension Engine {
     }
     report(.warning, "gap_\(reason.rawValue)", "gap: \(reason.explanation)", rule: names(of: rules))
     for target in targets.indices { targets[target].needsWatermark = true }
-    beginFlushIfNeeded()
   }
 
   /// `--accept-gap` covers what was in the WAL at the start: a transaction counts by its commit record.
@@ -61,8 +72,14 @@ extension Engine {
   }
 
   mutating func beginFlushIfNeeded() {
-    guard source.phase == .streaming, !flushes.isEmpty, flushes.job == nil else { return }
+    guard source.phase == .streaming, !flushes.isEmpty, flushes.job == nil || flushes.isOvertaken else {
+      return
+    }
     flushes.begin(rules: configuration.rules, leases: configuration.leases, targets: targets.count)
+    if flushes.open.allSatisfy(\.reason.concernsSecondDeletesOnly), let job = flushes.job {
+      flushes.job?.passedAt = now.monotonic
+      return beginSecondRound(job)
+    }
     askIfNeeded()
   }
 
@@ -123,6 +140,7 @@ extension Engine {
   private mutating func scanEnded(_ target: Int) {
     flushes.job?.scans[target].isDone = true
     guard let job = flushes.job, job.scans.allSatisfy(\.isDone) else { return }
+    guard job.round > 0 || !needsSecondRound(job) else { return beginSecondRound(job) }
     statistics.flushes += 1
     report(
       .notice, "flush_done", "flush done: \(job.deletedKeys) keys and leases deleted",
@@ -133,5 +151,41 @@ extension Engine {
       closeSmallBatch(target)
     }
     beginFlushIfNeeded()
+  }
+
+  // MARK: The second round
+
+  private func needsSecondRound(_ job: FlushState.Job) -> Bool {
+    !replicas.isEmpty || secondDeletes.longestDelay(of: job.rules) > 0
+  }
+
+  private mutating func beginSecondRound(_ job: FlushState.Job) {
+    flushes.beginSecondRound(
+      delay: secondDeletes.longestDelay(of: job.rules), hasReplicas: !replicas.isEmpty)
+    askIfNeeded()
+    continueFlushBehindReplicas()
+  }
+
+  /// The primary's WAL ends here, at or after everything that the flush has to cover.
+  mutating func walEndArrived(_ end: LSN) {
+    guard case .asking = queries.link else { return }
+    queryAnswered()
+    guard source.phase == .streaming else { return }
+    if flushes.job?.phase == .askingWALEnd {
+      // No record ends behind a page's header: a replica that has everything stands before it.
+      flushes.job?.phase = .waitingForReplicas(end.beforePageHeader)
+    }
+    askIfNeeded()
+    runTimers()
+  }
+
+  /// Begins the second round when every replica has come as far as it must and the delay is over.
+  mutating func continueFlushBehindReplicas() {
+    guard let job = flushes.job, case .waitingForReplicas(let goal) = job.phase,
+      job.notBefore <= now.monotonic,
+      replayedByAll >= goal
+    else { return }
+    flushes.job?.phase = .scanning
+    for target in targets.indices { scanNext(target) }
   }
 }

@@ -68,16 +68,17 @@ extension Engine {
 
   mutating func closeBatch(_ target: Int) {
     guard continuity != nil, let watermarkKeys else { return }
-    let position = targets[target].ledger.advance()
+    let applied = targets[target].ledger.advance()
+    let settled = min(applied, secondDeletes.floor ?? applied)
     targets[target].batchNumber += 1
     var value = watermarkHead
     value.appendTail(
-      batch: targets[target].batchNumber, applied: position, settled: position,
+      batch: targets[target].batchNumber, applied: applied, settled: settled,
       openFlushes: flushes.fingerprints)
     let batch = encoder.batch(
       targets[target].open, watermarkKeys: watermarkKeys, previous: targets[target].tip, value: value,
-      position: position, commitTimes: targets[target].openCommitTimes,
-      ruleSet: targets[target].owesRuleSet ? ruleSetText : nil)
+      applied: applied, settled: settled, commitTimes: targets[target].openCommitTimes,
+      ruleSet: targets[target].owesRuleSet ? fingerprint.text : nil)
     targets[target].owesRuleSet = false
     targets[target].tip = value
     targets[target].dropOpen()
@@ -190,7 +191,8 @@ extension Engine {
   mutating func acknowledgeFirst(_ target: Int, hits: Int64) {
     guard let batch = targets[target].inFlight.popFirst() else { return }
     targets[target].unacknowledgedBytes -= batch.bytes.count
-    targets[target].acknowledged = batch.position
+    targets[target].applied = batch.applied
+    targets[target].settled = batch.settled
     targets[target].acknowledgedValue = batch.value
     for entry in batch.ruleCounts { statistics.keysDeleted[Int(entry.rule)] += UInt64(entry.count) }
     statistics.keysHit += UInt64(max(0, hits))

@@ -11,7 +11,7 @@ extension Engine {
     status.streaming = source.phase == .streaming
     status.received = stream.received
     status.settled = settled
-    status.applied = settled
+    status.applied = targets.map(\.applied).min() ?? .zero
     status.confirmed = confirmed.position
     status.serverEnd = max(stream.serverEnd, stream.received)
     status.parkedTransactions = barrier.parkedCount
@@ -19,10 +19,14 @@ extension Engine {
     status.lastMessage = source.hasHadMessage ? source.lastMessageAt : nil
     status.targets = targets.indices.map(targetStatus)
     status.queueBytes =
-      barrier.keyBytes + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
+      barrier.keyBytes + secondDeletes.byteCount
+      + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
     status.ledgerEntries = targets.map(\.ledger.count).max() ?? 0
     status.openFlushes = flushes.open.map(flushStatus)
+    status.replicas = replicas.indices.map(replicaStatus)
+    status.pendingSecondDeletes = secondDeletes.keyCount
     status.notReady = reasons()
+    status.degraded = degraded()
     return status
   }
 
@@ -30,22 +34,44 @@ extension Engine {
     var target = EngineStatus.Target(name: configuration.targets[index])
     target.connected = targets[index].isConnected
     target.unacknowledgedBytes = targets[index].unacknowledgedBytes
-    target.applied = targets[index].acknowledged
+    target.applied = targets[index].applied
     target.lastError = targets[index].lastError
     return target
   }
 
+  private func replicaStatus(_ index: Int) -> EngineStatus.Replica {
+    var replica = EngineStatus.Replica(name: configuration.replicas[index])
+    replica.isReachable = replicas[index].hasAnswered && replicas[index].problem == nil
+    replica.replayed = replicas[index].replayed == .zero ? nil : replicas[index].replayed
+    replica.problem = replicas[index].problem
+    return replica
+  }
+
+  /// A replica holds back second deletes and nothing else: what waits for one is told apart from readiness.
+  private func degraded() -> [EngineStatus.Reason] {
+    var reasons: [EngineStatus.Reason] = []
+    for (index, replica) in replicas.enumerated() {
+      guard let problem = replica.problem else { continue }
+      reasons.append(
+        EngineStatus.Reason(check: "replicas", message: "\(configuration.replicas[index]): \(problem)"))
+    }
+    for flush in status(of: flushes.open.filter { !holdsReadiness($0) }) {
+      reasons.append(EngineStatus.Reason(check: "replicas", message: flush))
+    }
+    return reasons
+  }
+
+  /// Once a flush has deleted what readers of the primary may have filled, its second round is for the others.
+  private func holdsReadiness(_ flush: FlushState.Open) -> Bool {
+    if flush.reason.concernsSecondDeletesOnly { return false }
+    guard let job = flushes.job, job.round > 0 else { return true }
+    return flush.generation > job.generation
+  }
+
   private func flushStatus(_ open: FlushState.Open) -> EngineStatus.Flush {
     let job = flushes.job.flatMap { $0.rules.contains(open.rule) ? $0 : nil }
-    var phase = "barrier"
-    if let job, job.phase == .scanning {
-      let isLeasePass = job.scans.contains { scan in
-        scan.pattern < job.patterns.count && job.patterns[scan.pattern].isLease
-      }
-      phase = isLeasePass ? "leases" : "values"
-    }
     return EngineStatus.Flush(
-      rule: configuration.rules[open.rule].name, reason: open.reason, phase: phase,
+      rule: configuration.rules[open.rule].name, reason: open.reason, phase: job?.phaseName ?? "barrier",
       scannedKeys: job?.scannedKeys ?? 0, deletedKeys: job?.deletedKeys ?? 0)
   }
 
@@ -75,7 +101,7 @@ extension Engine {
         add("redis", "\(configuration.targets[index]): \(error)")
       }
     }
-    for flush in status(of: flushes.open) { add("gap", flush) }
+    for flush in status(of: flushes.open.filter(holdsReadiness)) { add("gap", flush) }
     for relation in stream.relations {
       for rule in relation.rules {
         if let problem = rule.problem { add("rules", problem + "; cleared by the table's next change") }
@@ -89,6 +115,10 @@ extension Engine {
       var text = "rule \(configuration.rules[flush.rule].name) is being flushed: \(flush.reason.explanation)"
       if case .waiting(let xid)? = flushes.job?.phase, let xmin = barrier.snapshot?.xmin {
         text += "; it waits until every transaction below \(xid) has ended, the oldest is \(xmin)"
+      }
+      if case .waitingForReplicas(let goal)? = flushes.job?.phase {
+        text +=
+          "; its second round waits" + (goal > replayedByAll ? " until every replica is at \(goal)" : "")
       }
       return text
     }

@@ -38,14 +38,26 @@ extension Engine {
     case .idle:
       if waitsForVisibility { consider(queries.recheckAt) }
       consider(barrier.snapshotAt + Barrier.snapshotLifetime)
-      consider(queries.renewedAt + QueryState.renewal)
+      consider(renewalDue)
     case .connecting: break
     }
+    considerSecondDeletes(consider)
     if let job = flushes.job, job.phase == .scanning {
       for (target, scan) in job.scans.enumerated()
       where !scan.isBusy && !scan.isDone && targets[target].link == .ready {
         consider(scan.nextPageAt)
       }
+    }
+  }
+
+  private func considerSecondDeletes(_ consider: (Int64) -> Void) {
+    for replica in replicas.indices {
+      if let due = replicaDue(replica) { consider(due) }
+    }
+    if let due = secondDeletes.nextDue { consider(due) }
+    if let since = secondDeletes.waitingSince { consider(since + patience) }
+    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
+      consider(job.notBefore)
     }
   }
 
@@ -104,6 +116,16 @@ extension Engine {
     }
     if source.feedbackDueAt <= now.monotonic { sendFeedback(replyRequested: false) }
     runQueryTimers()
+    runSecondDeletes()
+    askReplicas()
+  }
+
+  /// When the server is looked at again. A transaction that stays invisible may wait for cdcd itself, which somebody has
+  /// just made a synchronous standby.
+  private var renewalDue: Int64 {
+    let regular = queries.renewedAt + QueryState.renewal
+    guard let since = barrier.parkedSince else { return regular }
+    return min(regular, max(since, queries.renewedAt) + QueryState.renewalWhileParked)
   }
 
   private mutating func runQueryTimers() {
@@ -113,11 +135,11 @@ extension Engine {
       emit(.reconnectQuery)
     case .asking(let since) where since + QueryState.timeLimit <= now.monotonic:
       report(.warning, "query_timeout", "PostgreSQL did not answer a snapshot query within 10 s")
-      if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .needsTransaction }
+      flushes.questionLost()
       queries.isSnapshotNeeded = true
       queries.link = .connecting
       emit(.reconnectQuery)
-    case .idle where queries.renewedAt + QueryState.renewal <= now.monotonic:
+    case .idle where renewalDue <= now.monotonic:
       queries.link = .connecting
       emit(.reconnectQuery)
     case .idle

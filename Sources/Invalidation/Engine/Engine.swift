@@ -8,11 +8,13 @@ import DequeModule
 /// stream while `wantsInput` is false.
 ///
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
-/// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), the judgement
-/// of continuity (`Engine+Continuity`), flushes (`Engine+Flush`) and time (`Engine+Timers`).
+/// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
+/// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), flushes (`Engine+Flush`) and
+/// time (`Engine+Timers`).
 package struct Engine: Sendable {
   let configuration: EngineConfiguration
-  let fingerprint: RuleSetFingerprint
+  /// Of the rules, and of the publication as it was looked at last.
+  var fingerprint: RuleSetFingerprint
   let encoder: BatchEncoder
   package internal(set) var statistics = Statistics()
   var effects = Deque<Effect>()
@@ -25,6 +27,8 @@ package struct Engine: Sendable {
   var barrier = Barrier()
   var queries = QueryState()
   var targets: [RedisTarget]
+  var replicas: [ReplicaState]
+  var secondDeletes: SecondDeletes
   var confirmed: ConfirmedPosition
   var flushes = FlushState()
   /// What the watermarks say about history; nil until the first judgement, and after a break.
@@ -43,12 +47,15 @@ package struct Engine: Sendable {
   /// `seed` feeds the jitter of the backoff.
   package init(configuration: EngineConfiguration, seed: UInt64, now: Moment) {
     self.configuration = configuration
-    self.fingerprint = RuleSetFingerprint(configuration.rules)
+    self.fingerprint = RuleSetFingerprint(configuration.rules, publication: [:])
     self.encoder = BatchEncoder(command: configuration.command, leases: configuration.leases)
     self.random = SplitMix64(seed: seed)
     self.now = now
     self.source = SourceState(retryAt: now.monotonic)
     self.targets = configuration.targets.map { _ in RedisTarget(now: now.monotonic) }
+    self.replicas = configuration.replicas.map { _ in ReplicaState() }
+    self.secondDeletes = SecondDeletes(
+      rules: configuration.rules, hasReplicas: !configuration.replicas.isEmpty)
     self.confirmed = ConfirmedPosition(retain: configuration.retain)
     self.acceptsGapsBefore = configuration.acceptGap ? LSN(.max) : nil
     statistics.ruleNames = configuration.rules.map(\.name)
@@ -69,8 +76,11 @@ package struct Engine: Sendable {
     case .replicationStarted(let position): replicationStarted(slotAt: position)
     case .snapshot(let snapshot): snapshotArrived(snapshot)
     case .currentTransaction(let xid): currentTransactionArrived(xid)
+    case .walEnd(let end): walEndArrived(end)
     case .queryReconnected(let facts): queryReconnected(facts)
     case .queryFailed(let failure): queryFailed(failure)
+    case .replicaAnswered(let replica, let facts): replicaAnswered(replica, facts)
+    case .replicaFailed(let replica, let reason): replicaFailed(replica, reason)
     case .redisConnected(let target): redisConnected(target)
     case .redisReply(let target, let reply): redisReplied(target, reply)
     case .redisFailed(let target, let reason):
@@ -100,6 +110,6 @@ package struct Engine: Sendable {
     emit(.report(Notice(severity, cause, message, lsn: lsn, xid: xid, rule: rule)))
   }
 
-  /// The position up to which every target has acknowledged everything.
-  var settled: LSN { targets.map(\.acknowledged).min() ?? .zero }
+  /// The position up to which every target has acknowledged everything, second deletes included.
+  var settled: LSN { targets.map(\.settled).min() ?? .zero }
 }

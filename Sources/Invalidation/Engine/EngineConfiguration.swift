@@ -17,6 +17,9 @@ package struct EngineConfiguration: Sendable {
   package var runIdentifier: String
   /// The names of the Redis targets, for status and messages. Their indices are the `target` of events.
   package var targets: [String]
+  /// The names of the read replicas whose readers fill the cache, for status and messages (`source.replicas`). Their
+  /// indices are the `replica` of events.
+  package var replicas: [String]
   /// The most keys a second a flush deletes.
   package var flushRate: Int
 
@@ -27,7 +30,7 @@ package struct EngineConfiguration: Sendable {
   package init(
     rules: [Rule], slot: String, retain: Duration = .seconds(60), command: DeleteCommand = .unlink,
     leases: Bool = true, onGap: GapPolicy = .flush, acceptGap: Bool = false, runIdentifier: String,
-    targets: [String] = ["redis"], flushRate: Int = 50_000
+    targets: [String] = ["redis"], replicas: [String] = [], flushRate: Int = 50_000
   ) {
     self.rules = rules
     self.slot = slot
@@ -38,6 +41,7 @@ package struct EngineConfiguration: Sendable {
     self.acceptGap = acceptGap
     self.runIdentifier = runIdentifier
     self.targets = targets
+    self.replicas = replicas
     self.flushRate = flushRate
   }
 }

@@ -12,10 +12,17 @@ package enum Event: Sendable {
   case snapshot(TransactionSnapshot)
   /// Answers `Effect.queryCurrentTransaction`: the 64-bit xid that `pg_current_xact_id()` assigned.
   case currentTransaction(UInt64)
+  /// Answers `Effect.queryWALEnd`.
+  case walEnd(LSN)
   /// Answers `Effect.reconnectQuery`: only the query connection was renewed.
   case queryReconnected(SourceFacts)
   /// The query connection failed or could not be opened; the shell has closed it. Replication goes on.
   case queryFailed(SourceFailure)
+
+  /// Answers `Effect.askReplica`.
+  case replicaAnswered(replica: Int, ReplicaFacts)
+  /// `askReplica` was not answered: the replica cannot be reached, or refused. The shell has closed the connection.
+  case replicaFailed(replica: Int, reason: String)
 
   /// Answers `Effect.connectRedis`: connected, authenticated, database selected. Nothing else was sent.
   case redisConnected(target: Int)
@@ -50,10 +57,13 @@ package struct SourceFacts: Sendable, Equatable {
   package var slotCreated: Bool
   /// Whether some role, database or the server runs with `synchronous_commit = off`.
   package var asynchronousCommit: Bool
+  /// For each ruled table a text that changes whenever changes of the table may have been left out: with the table
+  /// itself, its name, the publication, and what makes the table a part of it.
+  package var publication: [TableName: String]
 
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN,
-    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool
+    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -62,6 +72,32 @@ package struct SourceFacts: Sendable, Equatable {
     self.confirmedFlush = confirmedFlush
     self.slotCreated = slotCreated
     self.asynchronousCommit = asynchronousCommit
+    self.publication = publication
+  }
+}
+
+/// Where a read replica stands (contract 1).
+package struct ReplicaFacts: Sendable, Equatable {
+  /// `pg_is_in_recovery()`.
+  package var isStandby: Bool
+  package var systemIdentifier: String
+  /// The timeline that it follows, as far as it tells: the largest of `pg_stat_wal_receiver.received_tli`,
+  /// `pg_control_recovery().min_recovery_end_timeline` and `pg_control_checkpoint().timeline_id`.
+  package var timeline: UInt32
+  /// A text that changes when the server starts and when it recovers from a crash, and differs between servers: after
+  /// either a replica may open for reads at an older state than it had shown before.
+  package var incarnation: String
+  /// `pg_last_wal_replay_lsn()`: the end of what its readers see.
+  package var replayed: LSN
+
+  package init(
+    isStandby: Bool, systemIdentifier: String, timeline: UInt32, incarnation: String, replayed: LSN
+  ) {
+    self.isStandby = isStandby
+    self.systemIdentifier = systemIdentifier
+    self.timeline = timeline
+    self.incarnation = incarnation
+    self.replayed = replayed
   }
 }
 

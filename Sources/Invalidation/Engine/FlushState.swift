@@ -1,7 +1,9 @@
 /// The flushes that are open, and the one that runs (contract 4).
 ///
 /// A flush runs after a barrier: every transaction that may be invisible to some reader when it was asked for has
-/// ended. Then it walks each target's keys twice, leases first, and deletes what matches the rules' patterns.
+/// ended. Then it walks each target's keys twice, leases first, and deletes what matches the rules' patterns. With read
+/// replicas, or rules with `redelete_after`, all of that is done once more when every replica has replayed what the
+/// barrier stood for, and the longest delay is over.
 struct FlushState: Sendable {
   struct Open: Sendable {
     var rule: Int
@@ -17,6 +19,10 @@ struct FlushState: Sendable {
     /// Waits until every transaction below this one has ended.
     case waiting(for: UInt64)
     case scanning
+    /// Between the rounds: the WAL's end is to be asked for, which every replica has to reach.
+    case needsWALEnd
+    case askingWALEnd
+    case waitingForReplicas(LSN)
   }
 
   struct Pattern: Sendable {
@@ -45,6 +51,29 @@ struct FlushState: Sendable {
     var scans: [Scan]
     var scannedKeys: UInt64 = 0
     var deletedKeys: UInt64 = 0
+    /// 0, or 1 for readers of replicas and those who fill by a plain SET.
+    var round = 0
+    /// When its barrier was passed, and before when its second round must not begin.
+    var passedAt: Int64 = 0
+    var notBefore: Int64 = 0
+
+    /// Whether it waits between its rounds.
+    var isBetweenRounds: Bool {
+      switch phase {
+      case .needsWALEnd, .askingWALEnd, .waitingForReplicas: true
+      case .needsTransaction, .askingTransaction, .waiting, .scanning: false
+      }
+    }
+
+    /// For status.
+    var phaseName: String {
+      switch phase {
+      case .needsTransaction, .askingTransaction, .waiting: "barrier"
+      case .needsWALEnd, .askingWALEnd, .waitingForReplicas: "replicas"
+      case .scanning:
+        scans.contains { $0.pattern < patterns.count && patterns[$0.pattern].isLease } ? "leases" : "values"
+      }
+    }
   }
 
   private(set) var open: [Open] = []
@@ -59,6 +88,12 @@ struct FlushState: Sendable {
   /// Asks for a flush of the rule; answers false when one that has not begun covers it already.
   mutating func request(_ rule: Int, _ reason: GapReason, fingerprint: [String]) -> Bool {
     if let index = open.firstIndex(where: { $0.rule == rule }) {
+      if open[index].reason.concernsSecondDeletesOnly, !reason.concernsSecondDeletesOnly {
+        // What was open walks the keys once, behind the replicas; the new request needs more, and sooner.
+        open[index].reason = reason
+        open[index].generation = next()
+        return true
+      }
       // A job that waits for its transaction covers everything up to then.
       if job == nil || job?.phase == .needsTransaction || open[index].generation > job?.generation ?? 0 {
         return false
@@ -76,7 +111,7 @@ struct FlushState: Sendable {
     return generation
   }
 
-  /// Makes a job of all that is open.
+  /// Makes a job of all that is open, which begins with its barrier.
   mutating func begin(rules: [Rule], leases: Bool, targets: Int) {
     let indices = open.map(\.rule)
     var patterns: [Pattern] = []
@@ -102,6 +137,41 @@ struct FlushState: Sendable {
     open.removeAll { $0.generation <= job.generation }
     self.job = nil
     rewrite(fingerprint)
+  }
+
+  /// The first round is done on every target. The second is due at the earliest `delay` after the barrier.
+  mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
+    guard var job else { return }
+    job.round = 1
+    job.scans = Array(repeating: Scan(), count: job.scans.count)
+    job.notBefore = max(job.notBefore, job.passedAt + delay)
+    job.phase = hasReplicas ? .needsWALEnd : .waitingForReplicas(.zero)
+    self.job = job
+  }
+
+  /// Whether the job only waits for replicas while a newer request waits for it: one job for both goes first.
+  var isOvertaken: Bool {
+    guard let job, job.isBetweenRounds else { return false }
+    return open.contains { $0.generation > job.generation }
+  }
+
+  /// Whether the job has the rule and its second round has not begun, so that it can cover what is visible now.
+  func hasSecondRoundAhead(of rule: Int) -> Bool {
+    guard let job, job.round == 0 || job.isBetweenRounds else { return false }
+    return job.rules.contains(rule)
+  }
+
+  /// Makes the second round cover what is visible now.
+  mutating func waitAnew(notBefore: Int64, hasReplicas: Bool) {
+    guard let job else { return }
+    self.job?.notBefore = max(job.notBefore, notBefore)
+    if hasReplicas, job.isBetweenRounds { self.job?.phase = .needsWALEnd }
+  }
+
+  /// The question that was under way will not be answered.
+  mutating func questionLost() {
+    if job?.phase == .askingTransaction { job?.phase = .needsTransaction }
+    if job?.phase == .askingWALEnd { job?.phase = .needsWALEnd }
   }
 
   /// The connection that asked for the barrier is gone: the job begins again, from its barrier.

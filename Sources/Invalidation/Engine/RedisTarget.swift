@@ -92,7 +92,9 @@ struct RedisTarget: Sendable {
   /// The rules' fingerprints have to go with the next batch.
   var owesRuleSet = false
   var ledger = Ledger(position: .zero)
-  var acknowledged = LSN.zero
+  /// What the acknowledged batches cover: with their first deletes, and with the second ones too.
+  var applied = LSN.zero
+  var settled = LSN.zero
   var closedAt: Int64 = 0
 
   init(now: Int64) { link = .down(retryAt: now) }
@@ -111,7 +113,8 @@ struct RedisTarget: Sendable {
     tip = found.watermark
     identity = found.identity
     ledger = Ledger(position: position)
-    acknowledged = position
+    applied = position
+    settled = position
     owesRuleSet = true
     needsWatermark = true
     closedAt = now

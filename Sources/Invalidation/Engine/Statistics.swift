@@ -17,6 +17,9 @@ package struct Statistics: Sendable, Equatable {
   package var redisReconnects: UInt64 = 0
   package var barrierWaits: UInt64 = 0
   package var gaps: [GapCount] = []
+  /// Keys put into batches a second time, for replicas or `redelete_after`; `keysDeleted` counts them again.
+  package var secondDeletes: UInt64 = 0
+  package var replicaRetries: UInt64 = 0
   package var flushes: UInt64 = 0
   package var flushedKeys: UInt64 = 0
   package var lineageBreaks: UInt64 = 0
@@ -89,11 +92,16 @@ package struct EngineStatus: Sendable, Equatable {
   /// The xid of the oldest of them.
   package var oldestParked: UInt32?
   package var openFlushes: [Flush] = []
+  package var replicas: [Replica] = []
+  /// What is not as it should be although cdcd is ready: a replica that cannot be reached.
+  package var degraded: [Reason] = []
+  /// Keys that wait for their second delete.
+  package var pendingSecondDeletes = 0
   /// Monotonic nanoseconds of the last message of the server; nil before the first.
   package var lastMessage: Int64?
 
   package struct Reason: Sendable, Equatable {
-    /// `source`, `redis`, `watermark`, `gap`, `rules`, `barrier`.
+    /// `source`, `redis`, `watermark`, `gap`, `rules`, `barrier`, `replicas`.
     package var check: String
     package var message: String
 
@@ -113,10 +121,22 @@ package struct EngineStatus: Sendable, Equatable {
     package init(name: String) { self.name = name }
   }
 
+  package struct Replica: Sendable, Equatable {
+    package var name: String
+    /// It answered the last question, and is a standby of the source.
+    package var isReachable = false
+    /// Nil before its first answer.
+    package var replayed: LSN?
+    /// Why it does not count, a sentence; nil while it does.
+    package var problem: String?
+
+    package init(name: String) { self.name = name }
+  }
+
   package struct Flush: Sendable, Equatable {
     package var rule: String
     package var reason: GapReason
-    /// `barrier`, `leases`, `values`.
+    /// `barrier`, `leases`, `values`; `replicas` while it waits for its second round.
     package var phase: String
     package var scannedKeys: UInt64
     package var deletedKeys: UInt64

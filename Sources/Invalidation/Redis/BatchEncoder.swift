@@ -10,8 +10,9 @@ struct Batch: Sendable {
   /// The watermark that the batch replaces, and the one it writes.
   var previous: [UInt8]
   var value: [UInt8]
-  /// The position that `value` carries.
-  var position: LSN
+  /// The positions that `value` carries.
+  var applied: LSN
+  var settled: LSN
   var keyCount: Int
   /// Keys by rule, runs of the same rule together.
   var ruleCounts: [RuleCount]
@@ -37,8 +38,8 @@ struct BatchEncoder: Sendable {
 
   /// `ruleSet` is written to its key in the same MULTI when it is not nil.
   func batch(
-    _ keys: KeyBuffer, watermarkKeys: WatermarkKeys, previous: [UInt8], value: [UInt8], position: LSN,
-    commitTimes: [Int64], ruleSet: [UInt8]?
+    _ keys: KeyBuffer, watermarkKeys: WatermarkKeys, previous: [UInt8], value: [UInt8], applied: LSN,
+    settled: LSN, commitTimes: [Int64], ruleSet: [UInt8]?
   ) -> Batch {
     var writer = CommandWriter(capacity: keys.bytes.count * 2 + keys.count * 40 + 1_024)
     writer.begin(argumentCount: 1)
@@ -54,7 +55,8 @@ struct BatchEncoder: Sendable {
     return Batch(
       bytes: writer.bytes, deletes: start..<end, deleteCommands: deleteCommands,
       queuedCommands: deleteCommands + (ruleSet == nil ? 1 : 2), previous: previous, value: value,
-      position: position, keyCount: keys.count, ruleCounts: ruleCounts(keys), commitTimes: commitTimes)
+      applied: applied, settled: settled, keyCount: keys.count, ruleCounts: ruleCounts(keys),
+      commitTimes: commitTimes)
   }
 
   /// Leases first, then the keys: the other order is unsafe (contract 2).

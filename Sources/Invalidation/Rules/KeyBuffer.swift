@@ -11,7 +11,9 @@ package struct KeyBuffer: Sendable, Equatable {
   package var count: Int { ends.count }
   package var isEmpty: Bool { ends.isEmpty }
   /// What the buffer holds in memory, its bookkeeping included.
-  package var byteCount: Int { bytes.count + ends.count * 12 }
+  package var byteCount: Int { bytes.count + ends.count * KeyBuffer.overhead }
+  /// What a key costs besides its bytes.
+  static let overhead = 12
 
   /// The range of the key in `bytes`.
   @inline(__always)

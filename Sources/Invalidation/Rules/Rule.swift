@@ -54,10 +54,14 @@ package struct Rule: Hashable, Sendable {
   package var pattern: String?
   /// Overrides the file's `on_gap` for this rule.
   package var onGap: GapPolicy?
+  /// `redelete_after`: how long after a change is visible its keys are deleted once more, for readers that fill the
+  /// cache by a plain SET.
+  package var redeleteAfter: Duration?
 
   package init(
     name: String, table: TableName, operations: Operations = .all, whenChanged: [String] = [],
-    conditions: [Condition] = [], templates: [KeyTemplate], pattern: String? = nil, onGap: GapPolicy? = nil
+    conditions: [Condition] = [], templates: [KeyTemplate], pattern: String? = nil, onGap: GapPolicy? = nil,
+    redeleteAfter: Duration? = nil
   ) {
     self.name = name
     self.table = table
@@ -67,6 +71,7 @@ package struct Rule: Hashable, Sendable {
     self.templates = templates
     self.pattern = pattern
     self.onGap = onGap
+    self.redeleteAfter = redeleteAfter
   }
 
   /// The glob patterns that cover every key of the rule: one for each template that begins with a literal, and
