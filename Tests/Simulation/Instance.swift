@@ -260,6 +260,7 @@ final class Instance {
     case .querySnapshot: source.open { $0.query { .snapshot($0.snapshot()) } }
     case .queryCurrentTransaction: source.open { $0.query { .currentTransaction($0.currentTransaction()) } }
     case .queryWALEnd: source.open { $0.query { .walEnd(LSN($0.walEnd)) } }
+    case .queryBlocker: source.open { $0.query { _ in .blocker(nil) } }
     case .askReplica: break
     case .reconnectQuery: source.open { $0.reconnectQuery() }
     case .connectRedis(let target): redis.connect(target)

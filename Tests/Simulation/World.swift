@@ -320,6 +320,8 @@ final class World {
 
   private var isAtRest: Bool {
     // A frozen server may look at rest, since nobody has noticed yet.
+    // What was left out is not even known before the next look.
+    guard postgres.publication.isWhole else { return false }
     if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
       readers.allSatisfy(\.isIdle)

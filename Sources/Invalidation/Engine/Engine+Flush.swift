@@ -44,7 +44,7 @@ extension Engine {
   }
 
   /// For the log: a few rules by name, more by their number.
-  private func names(of rules: [Int]) -> String {
+  func names(of rules: [Int]) -> String {
     guard rules.count <= 5 else { return "\(rules.count) rules" }
     return rules.map { configuration.rules[$0].name }.joined(separator: ", ")
   }
@@ -52,7 +52,8 @@ extension Engine {
   private mutating func halt(_ reason: GapReason, rule: String) {
     report(
       .error, "halted",
-      "halted on a gap: \(reason.explanation); end it with `cdcd run --accept-gap`, once the stale keys are gone",
+      "halted on a gap: \(reason.explanation); end it with `cdcd flush --close-gap`, which deletes what may be stale, or"
+        + " with `cdcd run --accept-gap`, once that is gone",
       rule: rule)
     emit(.closeSource)
     emit(.halt(reason))
@@ -75,7 +76,8 @@ extension Engine {
     guard source.phase == .streaming, !flushes.isEmpty, flushes.job == nil || flushes.isOvertaken else {
       return
     }
-    flushes.begin(rules: configuration.rules, leases: configuration.leases, targets: targets.count)
+    flushes.begin(
+      rules: configuration.rules, leases: configuration.leases, targets: targets.count, at: now.monotonic)
     if flushes.open.allSatisfy(\.reason.concernsSecondDeletesOnly), let job = flushes.job {
       flushes.job?.passedAt = now.monotonic
       return beginSecondRound(job)
@@ -95,7 +97,7 @@ extension Engine {
     var writer = CommandWriter()
     writer.command([
       Array("SCAN".utf8), scan.cursor, Array("MATCH".utf8), job.patterns[scan.pattern].bytes,
-      Array("COUNT".utf8), Array("1000".utf8),
+      Array("COUNT".utf8), Array(String(pageSize).utf8),
     ])
     expect(target, [.scan(job: job.number)])
     emit(.sendRedis(target: target, bytes: writer.bytes))
@@ -115,6 +117,9 @@ extension Engine {
     expect(target, [.flushDelete(job: number)])
     emit(.sendRedis(target: target, bytes: encoder.deleteCommand(keys)))
   }
+
+  /// A tenth of a second's worth, so that a slow pace is an even one; within what blocks Redis only shortly.
+  private var pageSize: Int { min(1_000, max(10, configuration.flushRate / 10)) }
 
   /// A page costs its keys, and a little when it has none: a walk over many others leaves Redis room as well.
   private mutating func pace(_ target: Int, keys: Int) {
@@ -151,6 +156,18 @@ extension Engine {
       closeSmallBatch(target)
     }
     beginFlushIfNeeded()
+  }
+
+  /// A line in the log from time to time while a flush runs.
+  mutating func reportFlushProgress() {
+    guard let job = flushes.job, job.reportAt <= now.monotonic else { return }
+    flushes.job?.reportAt = now.monotonic + FlushState.reportInterval
+    let waits = job.blocker.map { "; it waits for " + $0.description } ?? ""
+    report(
+      .info, "flush_progress",
+      "flushing (\(job.phaseName)): \(job.scannedKeys) keys found, \(job.deletedKeys) keys and leases deleted"
+        + waits,
+      rule: names(of: job.rules))
   }
 
   // MARK: The second round

@@ -77,6 +77,8 @@ package struct Engine: Sendable {
     case .snapshot(let snapshot): snapshotArrived(snapshot)
     case .currentTransaction(let xid): currentTransactionArrived(xid)
     case .walEnd(let end): walEndArrived(end)
+    case .blocker(let blocker): blockerArrived(blocker)
+    case .slotWaits(let blocker): slotWaits(blocker)
     case .queryReconnected(let facts): queryReconnected(facts)
     case .queryFailed(let failure): queryFailed(failure)
     case .replicaAnswered(let replica, let facts): replicaAnswered(replica, facts)

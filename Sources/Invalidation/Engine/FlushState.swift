@@ -56,6 +56,11 @@ struct FlushState: Sendable {
     /// When its barrier was passed, and before when its second round must not begin.
     var passedAt: Int64 = 0
     var notBefore: Int64 = 0
+    /// The oldest transaction while it waits at its barrier, and when it is asked for next.
+    var blocker: BlockingTransaction?
+    var blockerDueAt: Int64 = 0
+    /// When the log is told next how far it is.
+    var reportAt: Int64
 
     /// Whether it waits between its rounds.
     var isBetweenRounds: Bool {
@@ -111,8 +116,13 @@ struct FlushState: Sendable {
     return generation
   }
 
+  /// Nanoseconds.
+  static let reportInterval: Int64 = 10_000_000_000
+  static let blockerDelay: Int64 = 1_000_000_000
+  static let blockerInterval: Int64 = 5_000_000_000
+
   /// Makes a job of all that is open, which begins with its barrier.
-  mutating func begin(rules: [Rule], leases: Bool, targets: Int) {
+  mutating func begin(rules: [Rule], leases: Bool, targets: Int, at time: Int64) {
     let indices = open.map(\.rule)
     var patterns: [Pattern] = []
     for rule in indices where leases {
@@ -128,7 +138,7 @@ struct FlushState: Sendable {
     jobCount += 1
     job = Job(
       number: jobCount, rules: indices, generation: generation, patterns: patterns,
-      scans: Array(repeating: Scan(), count: targets))
+      scans: Array(repeating: Scan(), count: targets), reportAt: time + FlushState.reportInterval)
   }
 
   /// The job is done on every target: closes what it covered.
