@@ -103,6 +103,8 @@ extension Engine {
   /// Puts every key that is due into the batches.
   mutating func runSecondDeletes() {
     guard secondDeletes.isUsed, source.phase == .streaming else { return }
+    // A replica may be ahead of the primary's proc array: what it replayed once stays replayed.
+    secondDeletes.pass(replayedByAll, at: now.monotonic)
     if let since = secondDeletes.waitingSince, since + patience <= now.monotonic { collapseSecondDeletes() }
     var hasDeleted = false
     while let due = secondDeletes.due(at: now.monotonic) {

@@ -54,6 +54,7 @@ extension Engine {
     for replica in replicas.indices {
       if let due = replicaDue(replica) { consider(due) }
     }
+    if secondDeletes.hasPassed(replayedByAll) { consider(now.monotonic) }
     if let due = secondDeletes.nextDue { consider(due) }
     if let since = secondDeletes.waitingSince { consider(since + patience) }
     if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
