@@ -105,7 +105,7 @@ extension Engine {
     guard secondDeletes.isUsed, source.phase == .streaming else { return }
     // A replica may be ahead of the primary's proc array: what it replayed once stays replayed.
     secondDeletes.pass(replayedByAll, at: now.monotonic)
-    if let since = secondDeletes.waitingSince, since + patience <= now.monotonic { collapseSecondDeletes() }
+    if let collapseAt, collapseAt <= now.monotonic { collapseSecondDeletes() }
     var hasDeleted = false
     while let due = secondDeletes.due(at: now.monotonic) {
       addToBatches(due.keys)
@@ -118,8 +118,12 @@ extension Engine {
     continueFlushBehindReplicas()
   }
 
-  /// How long second deletes wait for a replica before a flush takes over (contract 5).
-  var patience: Int64 { max(configuration.retain.wholeNanoseconds, 10_000_000_000) }
+  /// When a flush takes over from second deletes that wait for a replica (contract 5). Replicas are asked only while
+  /// the stream flows.
+  var collapseAt: Int64? {
+    let patience = max(configuration.retain.wholeNanoseconds, 10_000_000_000)
+    return secondDeletes.waitingSince.map { max($0, source.startedAt) + patience }
+  }
 
   /// A flush takes over, so that neither memory nor WAL grows with an absent replica.
   private mutating func collapseSecondDeletes() {

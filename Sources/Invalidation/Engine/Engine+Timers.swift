@@ -56,7 +56,7 @@ extension Engine {
     }
     if secondDeletes.hasPassed(replayedByAll) { consider(now.monotonic) }
     if let due = secondDeletes.nextDue { consider(due) }
-    if let since = secondDeletes.waitingSince { consider(since + patience) }
+    if let collapseAt { consider(collapseAt) }
     if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
       consider(job.notBefore)
     }
