@@ -107,7 +107,7 @@ extension Engine {
     secondDeletes.pass(replayedByAll, at: now.monotonic)
     if let collapseAt, collapseAt <= now.monotonic { collapseSecondDeletes() }
     var hasDeleted = false
-    while let due = secondDeletes.due(at: now.monotonic) {
+    while hasRoomInBatches, let due = secondDeletes.due(at: now.monotonic) {
       addToBatches(due.keys)
       // Not before: a batch that closed meanwhile must not claim them.
       secondDeletes.dropFirst(of: due.lane)

@@ -55,7 +55,7 @@ extension Engine {
       if let due = replicaDue(replica) { consider(due) }
     }
     if secondDeletes.hasPassed(replayedByAll) { consider(now.monotonic) }
-    if let due = secondDeletes.nextDue { consider(due) }
+    if hasRoomInBatches, let due = secondDeletes.nextDue { consider(due) }
     if let collapseAt { consider(collapseAt) }
     if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
       consider(job.notBefore)
