@@ -158,6 +158,8 @@ extension Engine {
   private mutating func beginSecondRound(_ job: FlushState.Job) {
     flushes.beginSecondRound(
       delay: secondDeletes.longestDelay(of: job.rules), hasReplicas: !replicas.isEmpty)
+    // What was asked for meanwhile does not wait for a replica.
+    beginFlushIfNeeded()
     askIfNeeded()
     continueFlushBehindReplicas()
   }
