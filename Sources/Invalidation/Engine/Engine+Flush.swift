@@ -177,12 +177,14 @@ extension Engine {
     runTimers()
   }
 
-  /// Begins the second round when every replica has come as far as it must and the delay is over.
+  /// Begins the second round when every replica has come as far as it must and the delay, counted from then, is over.
   mutating func continueFlushBehindReplicas() {
-    guard let job = flushes.job, case .waitingForReplicas(let goal) = job.phase,
-      job.notBefore <= now.monotonic,
-      replayedByAll >= goal
-    else { return }
+    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
+      flushes.replicasPassed(notBefore: now.monotonic + secondDeletes.longestDelay(of: job.rules))
+    }
+    guard let job = flushes.job, job.phase == .waitingForPlainSets, job.notBefore <= now.monotonic else {
+      return
+    }
     flushes.job?.phase = .scanning
     for target in targets.indices { scanNext(target) }
   }

@@ -117,8 +117,10 @@ extension Engine {
         text += "; it waits until every transaction below \(xid) has ended, the oldest is \(xmin)"
       }
       if case .waitingForReplicas(let goal)? = flushes.job?.phase {
-        text +=
-          "; its second round waits" + (goal > replayedByAll ? " until every replica is at \(goal)" : "")
+        text += "; its second round waits until every replica is at \(goal)"
+      }
+      if flushes.job?.phase == .waitingForPlainSets {
+        text += "; its second round waits for `redelete_after`"
       }
       return text
     }

@@ -57,9 +57,7 @@ extension Engine {
     if secondDeletes.hasPassed(replayedByAll) { consider(now.monotonic) }
     if hasRoomInBatches, let due = secondDeletes.nextDue { consider(due) }
     if let collapseAt { consider(collapseAt) }
-    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
-      consider(job.notBefore)
-    }
+    if let job = flushes.job, job.phase == .waitingForPlainSets { consider(job.notBefore) }
   }
 
   private func considerTarget(_ target: RedisTarget, _ consider: (Int64) -> Void) {

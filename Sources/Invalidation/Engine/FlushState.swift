@@ -23,6 +23,8 @@ struct FlushState: Sendable {
     case needsWALEnd
     case askingWALEnd
     case waitingForReplicas(LSN)
+    /// Every replica is there; a plain SET may still bring what was read before.
+    case waitingForPlainSets
   }
 
   struct Pattern: Sendable {
@@ -60,7 +62,7 @@ struct FlushState: Sendable {
     /// Whether it waits between its rounds.
     var isBetweenRounds: Bool {
       switch phase {
-      case .needsWALEnd, .askingWALEnd, .waitingForReplicas: true
+      case .needsWALEnd, .askingWALEnd, .waitingForReplicas, .waitingForPlainSets: true
       case .needsTransaction, .askingTransaction, .waiting, .scanning: false
       }
     }
@@ -70,6 +72,7 @@ struct FlushState: Sendable {
       switch phase {
       case .needsTransaction, .askingTransaction, .waiting: "barrier"
       case .needsWALEnd, .askingWALEnd, .waitingForReplicas: "replicas"
+      case .waitingForPlainSets: "delay"
       case .scanning:
         scans.contains { $0.pattern < patterns.count && patterns[$0.pattern].isLease } ? "leases" : "values"
       }
@@ -133,13 +136,20 @@ struct FlushState: Sendable {
     rewrite(fingerprint)
   }
 
-  /// The first round is done on every target. The second is due at the earliest `delay` after the barrier.
+  /// The first round is done on every target. The second begins `delay` after the barrier, or after every replica has
+  /// passed it.
   mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
     guard let number = job?.scans.count, let passedAt = job?.passedAt else { return }
     job?.round = 1
     job?.scans = Array(repeating: Scan(), count: number)
     job?.notBefore = passedAt + delay
-    job?.phase = hasReplicas ? .needsWALEnd : .waitingForReplicas(.zero)
+    job?.phase = hasReplicas ? .needsWALEnd : .waitingForPlainSets
+  }
+
+  /// Every replica shows what the second round has to cover.
+  mutating func replicasPassed(notBefore: Int64) {
+    job?.notBefore = notBefore
+    job?.phase = .waitingForPlainSets
   }
 
   /// Whether the job only waits for replicas while a newer request waits for it: one job for both goes first.
