@@ -136,7 +136,10 @@ extension Engine {
   private mutating func scanEnded(_ target: Int) {
     flushes.job?.scans[target].isDone = true
     guard let job = flushes.job, job.scans.allSatisfy(\.isDone) else { return }
-    guard job.round > 0 || !needsSecondRound(job) else { return beginSecondRound(job) }
+    if job.needsAnotherRound { flushes.job?.passedAt = now.monotonic }
+    guard (job.round > 0 && !job.needsAnotherRound) || !needsSecondRound(job) else {
+      return beginSecondRound(job)
+    }
     statistics.flushes += 1
     report(
       .notice, "flush_done", "flush done: \(job.deletedKeys) keys and leases deleted",

@@ -128,10 +128,9 @@ extension Engine {
   /// A flush takes over, so that neither memory nor WAL grows with an absent replica.
   private mutating func collapseSecondDeletes() {
     let rules = secondDeletes.collapse()
-    let uncovered = rules.filter { !flushes.isBetweenRounds(of: $0) }
+    let uncovered = rules.filter { !flushes.isInSecondRound(of: $0) }
     if uncovered.count < rules.count {
-      flushes.waitAnew(
-        notBefore: now.monotonic + secondDeletes.longestDelay(of: rules), hasReplicas: !replicas.isEmpty)
+      flushes.coverMore()
       askIfNeeded()
     }
     if !uncovered.isEmpty { requireFlush(.secondDeletesCollapsed, rules: uncovered) }

@@ -58,6 +58,8 @@ struct FlushState: Sendable {
     /// When its barrier was passed, and before when its second round must not begin.
     var passedAt: Int64 = 0
     var notBefore: Int64 = 0
+    /// More has to be covered than the second round under way does: another one follows.
+    var needsAnotherRound = false
 
     /// Whether it waits between its rounds.
     var isBetweenRounds: Bool {
@@ -136,11 +138,12 @@ struct FlushState: Sendable {
     rewrite(fingerprint)
   }
 
-  /// The first round is done on every target. The second begins `delay` after the barrier, or after every replica has
-  /// passed it.
+  /// The round before is done on every target. The next one begins `delay` after the barrier, or after every replica
+  /// has passed it.
   mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
     guard let number = job?.scans.count, let passedAt = job?.passedAt else { return }
     job?.round = 1
+    job?.needsAnotherRound = false
     job?.scans = Array(repeating: Scan(), count: number)
     job?.notBefore = passedAt + delay
     job?.phase = hasReplicas ? .needsWALEnd : .waitingForPlainSets
@@ -158,17 +161,20 @@ struct FlushState: Sendable {
     return open.contains { $0.generation > job.generation }
   }
 
-  /// Whether the job is between its rounds and has the rule, so that its second round can cover what is visible now.
-  func isBetweenRounds(of rule: Int) -> Bool {
-    guard let job, job.isBetweenRounds else { return false }
+  /// Whether the job has done the first round of the rule, so that a second one can cover what is visible now.
+  func isInSecondRound(of rule: Int) -> Bool {
+    guard let job, job.round > 0 else { return false }
     return job.rules.contains(rule)
   }
 
-  /// Makes the second round cover what is visible now.
-  mutating func waitAnew(notBefore: Int64, hasReplicas: Bool) {
-    guard let job, job.isBetweenRounds else { return }
-    self.job?.notBefore = max(job.notBefore, notBefore)
-    if hasReplicas { self.job?.phase = .needsWALEnd }
+  /// Makes a second round cover what is visible now. The one under way goes on as it is: a replica that is always late
+  /// would never reach a position that moves.
+  mutating func coverMore() {
+    switch job?.phase {
+    case .needsWALEnd, nil: break
+    case .askingWALEnd: job?.phase = .needsWALEnd
+    default: job?.needsAnotherRound = true
+    }
   }
 
   /// The question that was under way will not be answered.
