@@ -93,6 +93,8 @@ struct FlushState: Sendable {
   /// Asks for a flush of the rule; answers false when one that has not begun covers it already.
   mutating func request(_ rule: Int, _ reason: GapReason, fingerprint: [String]) -> Bool {
     if let index = open.firstIndex(where: { $0.rule == rule }) {
+      // Second deletes alone deny nobody's readiness; what is asked for now may.
+      if open[index].reason == .secondDeletesCollapsed { open[index].reason = reason }
       // A job that waits for its transaction covers everything up to then.
       if job == nil || job?.phase == .needsTransaction || open[index].generation > job?.generation ?? 0 {
         return false
