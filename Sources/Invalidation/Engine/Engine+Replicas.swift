@@ -127,7 +127,12 @@ extension Engine {
 
   /// A flush takes over, so that neither memory nor WAL grows with an absent replica.
   private mutating func collapseSecondDeletes() {
-    let rules = secondDeletes.collapse()
+    var rules = secondDeletes.collapse()
+    // What no flush can cover is a gap of its own, before the watermark passes it.
+    let unflushable = rules.filter { configuration.rules[$0].flushPatterns.isEmpty }
+    if !unflushable.isEmpty { openGap(.secondDeletesCollapsed, rules: unflushable) }
+    guard source.phase == .streaming else { return }
+    rules.removeAll { unflushable.contains($0) }
     let uncovered = rules.filter { !flushes.isInSecondRound(of: $0) }
     if uncovered.count < rules.count {
       flushes.coverMore()
