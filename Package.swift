@@ -15,7 +15,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "cdcd",
   products: [
-    .executable(name: "cdcd", targets: ["cdcd"])
+    .executable(name: "cdcd", targets: ["cdcd"]),
+    .library(name: "CacheAside", targets: ["CacheAside"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -32,9 +33,21 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .target(name: "LeaseKeys", swiftSettings: strict),
+    .target(
+      name: "CacheAside",
+      dependencies: [
+        "LeaseKeys",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      resources: [.embedInCode("Scripts")],
+      swiftSettings: strict
+    ),
     .target(
       name: "Invalidation",
       dependencies: [
+        "LeaseKeys",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
       ],
@@ -64,6 +77,7 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Yams", package: "Yams"),
       ],
+      resources: [.embedInCode("Setup/ddl-triggers.sql")],
       swiftSettings: strict
     ),
     .executableTarget(
@@ -75,8 +89,18 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(
+      name: "CacheAsideTests",
+      dependencies: [
+        "CacheAside", "Invalidation", "LeaseKeys",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+      ],
+      swiftSettings: strict
+    ),
+    .testTarget(
       name: "InvalidationTests",
-      dependencies: ["Invalidation"],
+      dependencies: ["Invalidation", "LeaseKeys"],
       swiftSettings: strict
     ),
     .testTarget(
@@ -94,7 +118,7 @@ let package = Package(
     ),
     .testTarget(
       name: "IntegrationTests",
-      dependencies: ["Invalidation", "PostgresSource", "RedisSink"],
+      dependencies: ["CacheAside", "Invalidation", "LeaseKeys", "PostgresSource", "RedisSink"],
       swiftSettings: strict
     ),
   ]

@@ -32,7 +32,7 @@ package struct Daemon: Sendable {
       logStart(logger, port: port)
       announce.yield()
     }
-    let loop = EventLoopService(makeEventLoop(board, logger), board: board, startAfter: listening)
+    let loop = EventLoopService(try makeEventLoop(board, logger), board: board, startAfter: listening)
     // Shut down in reverse: the loop drains while HTTP still tells about it.
     let group = ServiceGroup(
       configuration: .init(
@@ -45,17 +45,22 @@ package struct Daemon: Sendable {
     return loop.exitStatus
   }
 
-  private func makeEventLoop(_ board: StatusBoard, _ logger: Logger) -> EventLoop {
-    EventLoop(
+  private func makeEventLoop(_ board: StatusBoard, _ logger: Logger) throws(SourceFailure) -> EventLoop {
+    var replicas: [ReplicaAddress] = []
+    for replica in configuration.source.replicas {
+      replicas.append(try ReplicaAddress(connection: replica))
+    }
+    return EventLoop(
       engine: EngineConfiguration(
         rules: configuration.rules, slot: configuration.source.slot, retain: configuration.source.retain,
         command: configuration.redis.command, leases: configuration.redis.leases, onGap: configuration.onGap,
         acceptGap: acceptGap, runIdentifier: Daemon.makeRunIdentifier(),
-        targets: [configuration.redis.address.redacted]),
+        targets: [configuration.redis.address.redacted],
+        replicas: configuration.source.replicas.map(Configuration.Source.redacted)),
       source: PostgresSourceConfiguration(
         connection: configuration.source.postgres, slot: configuration.source.slot,
         publication: configuration.source.publication, tables: ruledTables),
-      targets: [configuration.redis.address], board: board, logger: logger)
+      targets: [configuration.redis.address], replicas: replicas, board: board, logger: logger)
   }
 
   private var ruledTables: [TableName] {

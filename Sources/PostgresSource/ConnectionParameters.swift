@@ -45,6 +45,16 @@ struct ConnectionParameters {
     if self[keyword] == nil { values.append((keyword, value)) }
   }
 
+  /// What every connection of cdcd has.
+  mutating func setCommon() {
+    set("client_encoding", "UTF8")
+    setDefault("fallback_application_name", "cdcd")
+    // A path that dies in silence is noticed within half a minute, also while a slot is being made.
+    setDefault("keepalives_idle", "10")
+    setDefault("keepalives_interval", "5")
+    setDefault("keepalives_count", "3")
+  }
+
   /// Adds server settings behind the user's own, so that these win.
   mutating func addSettings(_ settings: [(name: String, value: String)]) {
     var words: [String] = []

@@ -55,12 +55,7 @@ package struct PostgresSourceConfiguration: Sendable {
 
   private func commonParameters() throws(SourceFailure) -> ConnectionParameters {
     var parameters = try ConnectionParameters(connection)
-    parameters.set("client_encoding", "UTF8")
-    parameters.setDefault("fallback_application_name", "cdcd")
-    // A path that dies in silence is noticed within half a minute, also while a slot is being made.
-    parameters.setDefault("keepalives_idle", "10")
-    parameters.setDefault("keepalives_interval", "5")
-    parameters.setDefault("keepalives_count", "3")
+    parameters.setCommon()
     return parameters
   }
 }

@@ -21,6 +21,8 @@ struct ServerFacts {
   var publishesEverything: Bool
   /// The ruled tables that the publication leaves out or filters, as people write them; nil when there are none.
   var unpublished: String?
+  /// For each ruled table, in order, `SourceFacts.publication`.
+  private var identities: [String]
   var asynchronousCommit: Bool
   /// Whether the replication connection's process runs on this server.
   var seesWalsender: Bool
@@ -60,7 +62,8 @@ struct ServerFacts {
         s.confirmed_flush_lsn,
         (SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication
           WHERE pubname = \(publication)),
-        \(unpublishedQuery(configuration.tables, publication, serverVersion))
+        \(unpublishedQuery(configuration.tables, publication, serverVersion)),
+        \(identityQuery(configuration.tables, publication, serverVersion))
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
@@ -69,21 +72,50 @@ struct ServerFacts {
     _ tables: [TableName], _ publication: String, _ serverVersion: Int32
   ) -> String {
     guard !tables.isEmpty else { return "NULL" }
-    let names = tables.map { table in
-      "(\(CatalogSession.quoted(literal: table.schema)), \(CatalogSession.quoted(literal: table.name)))"
-    }
     let unfiltered = serverVersion >= 150_000 ? "AND p.rowfilter IS NULL" : ""
     return """
       (SELECT string_agg(format('%I.%I', t.schema, t.name), ', ')
-        FROM (VALUES \(names.joined(separator: ", "))) AS t (schema, name)
+        FROM (VALUES \(list(tables))) AS t (number, schema, name)
         WHERE NOT EXISTS (SELECT FROM pg_publication_tables AS p
           WHERE p.pubname = \(publication) AND p.schemaname = t.schema AND p.tablename = t.name \(unfiltered)))
       """
   }
 
+  private static func list(_ tables: [TableName]) -> String {
+    tables.enumerated().map { number, table in
+      "(\(number), \(CatalogSession.quoted(literal: table.schema)), \(CatalogSession.quoted(literal: table.name)))"
+    }.joined(separator: ", ")
+  }
+
+  /// Every object between a table and the stream, with the transaction that wrote it where that is rare: a name is
+  /// written with the row type and with the schema (the table's own row is written by VACUUM FULL and GRANT too), the
+  /// publication's options with the publication, and each way into the publication is an object of its own.
+  private static func identityQuery(
+    _ tables: [TableName], _ publication: String, _ serverVersion: Int32
+  ) -> String {
+    guard !tables.isEmpty else { return "NULL" }
+    let bySchema = """
+      (SELECT string_agg(s.oid::text, '.' ORDER BY s.oid) FROM pg_publication_namespace AS s
+        WHERE s.pnpubid = p.oid AND s.pnnspid = n.oid)
+      """
+    return """
+      (SELECT string_agg(
+          concat_ws('.', c.oid, y.xmin, n.oid, n.xmin, p.oid, p.xmin, 'tables',
+            (SELECT string_agg(r.oid::text, '.' ORDER BY r.oid) FROM pg_publication_rel AS r
+              WHERE r.prpubid = p.oid AND r.prrelid = c.oid),
+            'schemas', \(serverVersion >= 150_000 ? bySchema : "NULL")),
+          ' ' ORDER BY t.number)
+        FROM (VALUES \(list(tables))) AS t (number, schema, name)
+        LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
+        LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
+        LEFT JOIN pg_type AS y ON y.oid = c.reltype
+        LEFT JOIN pg_publication AS p ON p.pubname = \(publication))
+      """
+  }
+
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 17, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
+    guard row.count == 18, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
     else { return nil }
     systemIdentifier = system
     isStandby = row[1] == "t"
@@ -94,6 +126,7 @@ struct ServerFacts {
     publicationExists = row[5] == "t"
     publishesEverything = row[15] == "t"
     unpublished = row[16]
+    identities = row[17].map { $0.split(separator: " ").map(String.init) } ?? []
     asynchronousCommit = row[6] == "t"
     seesWalsender = row[7] == "t"
     isOwnStandby = row[8] == "t"
@@ -102,6 +135,11 @@ struct ServerFacts {
         type: type, plugin: row[10] ?? "none", ofThisDatabase: row[11] == "t", twoPhase: row[12] == "t",
         isLost: row[13] == "lost", confirmedFlush: row[14].flatMap { LSN($0) })
     }
+  }
+
+  /// `tables` are those that were asked for.
+  func publication(of tables: [TableName]) -> [TableName: String] {
+    Dictionary(zip(tables, identities), uniquingKeysWith: { first, _ in first })
   }
 
   /// What an operator has to mend first; nil when there is nothing.

@@ -127,7 +127,8 @@ package final class SourceConnector {
       let found = SourceFacts(
         systemIdentifier: identity.system, timeline: identity.timeline, crashMarker: facts.crashMarker,
         flushLSN: facts.flushLSN, confirmedFlush: confirmed, slotCreated: slotCreated,
-        asynchronousCommit: facts.asynchronousCommit)
+        asynchronousCommit: facts.asynchronousCommit,
+        publication: facts.publication(of: configuration.tables))
       return .connected(found, replication, QueryConnection(session))
     case .droppingSlot: try createSlot(now: now)
     case .creatingSlot:

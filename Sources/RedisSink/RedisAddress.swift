@@ -3,6 +3,9 @@ package struct RedisAddress: Sendable, Equatable {
   package enum Endpoint: Sendable, Equatable {
     case tcp(host: String, port: Int)
     case unix(path: String)
+
+    /// Nil for a Unix socket.
+    package var host: String? { if case .tcp(let host, _) = self { host } else { nil } }
   }
 
   package var endpoint: Endpoint

@@ -133,8 +133,12 @@ import Testing
       #"1:36: found the mode "notify", which is not built yet, expected pgoutput, which works today"#
     ),
     (
-      "source: {postgres: 'host=x', replicas: ['host=y']}\n",
-      "1:40: found read replicas, which are not built yet, expected []"
+      "source: {postgres: 'host=x', replicas: ['host=y,z']}\n",
+      "1:41: found a text of 8 characters, expected postgresql://user@host/database or host=... dbname=..., one server in each entry"
+    ),
+    (
+      "source: {postgres: 'host=x', replicas: ['host=y password=a', 'host=y password=b']}\n",
+      "1:62: found the replica host=y a second time, expected each replica once"
     ),
     (
       "source: {postgres: 'host=x', retain: 5 m}\n",
@@ -262,8 +266,16 @@ import Testing
       #"1:35: found no, which is a truth value to some readers of YAML and a text to others, expected true, false or "no" in quotes"#
     ),
     (
-      "rules: [{table: users, redelete_after: 5s, keys: ['u:{id}']}]\n",
-      "1:40: found redelete_after, which is not built yet, expected a rule without it"
+      "rules: [{table: users, redelete_after: 2h, keys: ['u:{id}']}]\n",
+      #"1:40: found "2h", expected a number and its unit from 1ms to 1h, as in 500ms"#
+    ),
+    (
+      "rules: [{table: users, redelete_after: 0s, keys: ['u:{id}']}]\n",
+      #"1:40: found "0s", expected a number and its unit from 1ms to 1h, as in 500ms"#
+    ),
+    (
+      "rules: [{table: users, redelete_after: 1s, on_gap: ignore, keys: ['{id}']}]\n",
+      #"1:67: found the template "{id}", whose keys have no common beginning to flush by, expected pattern: with a glob that covers its keys, or no second deletes (redelete_after, source.replicas)"#
     ),
     (
       "rules: [{table: users, keys: ['{id}']}]\n",

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Testing
 
+@testable import Daemon
 @testable import RedisSink
 
 @Suite struct WireRedisTests {
@@ -42,12 +43,11 @@ import Testing
   }
 
   @Test(arguments: ["127.0.0.1", "::1"]) func aNumericAddressNeedsNoResolution(host: String) throws {
-    #expect(try NameResolution.needed(for: RedisAddress(endpoint: .tcp(host: host, port: 1)), now: 0) == nil)
+    #expect(try NameResolution.needed(for: host, now: 0) == nil)
   }
 
   @Test func aNameIsResolvedBesideTheLoop() async throws {
-    let address = RedisAddress(endpoint: .tcp(host: "localhost", port: 1))
-    let resolution = try #require(try NameResolution.needed(for: address, now: 0))
+    let resolution = try #require(try NameResolution.needed(for: "localhost", now: 0))
     var descriptor = pollfd(fd: resolution.fileDescriptor, events: Int16(POLLIN), revents: 0)
     #expect(unsafe poll(&descriptor, 1, 10_000) == 1)
     let host = try #require(try resolution.outcome())
@@ -55,11 +55,10 @@ import Testing
   }
 
   @Test func aNameThatDoesNotExistIsNamed() throws {
-    let address = RedisAddress(endpoint: .tcp(host: "redis.invalid", port: 1))
-    let resolution = try #require(try NameResolution.needed(for: address, now: 0))
+    let resolution = try #require(try NameResolution.needed(for: "redis.invalid", now: 0))
     var descriptor = pollfd(fd: resolution.fileDescriptor, events: Int16(POLLIN), revents: 0)
     #expect(unsafe poll(&descriptor, 1, 30_000) == 1)
-    let failure = #expect(throws: RedisFailure.self) { try resolution.outcome() }
+    let failure = #expect(throws: NameResolution.Failure.self) { try resolution.outcome() }
     #expect(failure?.message.hasPrefix("the name redis.invalid cannot be resolved: ") == true)
   }
 }

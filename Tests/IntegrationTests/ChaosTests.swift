@@ -6,6 +6,9 @@ extension RealServers {
   @Suite struct Chaos {
     enum Fault: CaseIterable {
       case killCDCD, killRedis, killPostgres, killBackend, freezeRedis, terminateCDCD
+      /// A replica that has not seen the last of it takes over.
+      case promoteRedis
+      case killStandby
     }
 
     /// Keys that no rule speaks of: nothing may take them away.
@@ -34,6 +37,14 @@ extension RealServers {
         installation.redis.freeze()
         Thread.sleep(forTimeInterval: 2)
         installation.redis.thaw()
+      case .promoteRedis:
+        try installation.redis.startReplica()
+        Thread.sleep(forTimeInterval: Double.random(in: 0...0.5))
+        try installation.redis.cutOffReplica()
+        Thread.sleep(forTimeInterval: Double.random(in: 0.2...1))
+        try installation.redis.failOver()
+      case .killStandby:
+        for standby in installation.standbys { try standby.restart(.immediate) }
       }
     }
 
@@ -49,15 +60,20 @@ extension RealServers {
       #expect(missing.isEmpty, "after \(fault), wrongly deleted: \(missing)")
     }
 
-    private func run(_ faults: [Fault], redisOptions: [String], audit: Bool) throws {
+    private func run(_ faults: [Fault], redisOptions: [String], standbys: Int = 0, audit: Bool) throws {
       var options = Installation.Options()
       options.retain = "20s"
+      options.standbys = standbys
+      // Long enough for readers to see, and to fill from, what the primary has replaced.
+      options.standbySettings = ["recovery_min_apply_delay=30ms"]
       options.redisOptions = redisOptions
       let installation = try Installation(options)
       let redis = try installation.redis.client()
       for key in Self.bystanders { try redis("SET", key, "kept") }
-      try redis("SAVE")
-      let load = try Load(postgres: installation.postgres, redis: installation.redis)
+      // Redis refuses while it saves by itself.
+      try eventually("Redis has saved") { try redis("SAVE") == .text("OK") }
+      let load = try Load(
+        postgres: installation.postgres, redis: installation.redis, standbys: installation.standbys)
       defer { #expect(throws: Never.self) { try load.stop() } }
       if audit {
         load.startAuditor { try installation.cdcd.settledPosition }
@@ -93,6 +109,22 @@ extension RealServers {
         .killCDCD,
       ]
       try run(faults, redisOptions: redisOptions, audit: false)
+    }
+
+    @Test(
+      "readers of a read replica under load, cdcd killed: no read returns what a settled commit has replaced")
+    func replicaReaders() throws {
+      try run(
+        [.killCDCD, .killBackend, .killCDCD, .terminateCDCD],
+        redisOptions: ["--save", "", "--appendonly", "yes"], standbys: 1, audit: true)
+    }
+
+    @Test("a minute of everything, with readers of a read replica: no stale value at rest")
+    func aMinuteOfEverything() throws {
+      var faults: [Fault] = [.promoteRedis, .killRedis, .killPostgres, .killCDCD, .killStandby]
+      for _ in 0..<10 { faults.append(Fault.allCases.randomElement() ?? .killCDCD) }
+      print("faults: \(faults.map { "\($0)" }.joined(separator: ", "))")
+      try run(faults, redisOptions: ["--save", "1 1", "--appendonly", "no"], standbys: 1, audit: false)
     }
   }
 }

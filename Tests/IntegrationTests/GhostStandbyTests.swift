@@ -58,6 +58,37 @@ extension RealServers {
       #expect(try redis.exists("user:20"))
     }
 
+    @Test(
+      "cdcd is made a synchronous standby while it runs: it lets go, names what to change, and misses nothing"
+    )
+    func madeStandbyWhileRunning() throws {
+      let installation = try Installation()
+      let redis = try installation.redis.client()
+      let session = try installation.postgres.session()
+      try session.rows("INSERT INTO users VALUES (1, NULL, 'old')")
+      try installation.expectSettled()
+      try redis("SET", "user:1", "cached")
+      try session.rows("ALTER SYSTEM SET synchronous_standby_names = '*'")
+      try session.rows("SELECT pg_reload_conf()")
+      try eventually("the walsender is a synchronous standby") {
+        try session.value("SELECT sync_state FROM pg_stat_replication") == "sync"
+      }
+      let held = try installation.postgres.session()
+      try held.begin("UPDATE users SET name = 'new' WHERE id = 1")
+      try eventually("cdcd has let go") {
+        let response = try installation.cdcd.get("/readyz")
+        return try response.status == 503 && response.body.contains("synchronous_standby_names")
+          && session.value("SELECT count(*) FROM pg_stat_replication") == "0"
+      }
+      #expect(try redis.exists("user:1"))
+      try session.rows("ALTER SYSTEM RESET synchronous_standby_names")
+      try session.rows("SELECT pg_reload_conf()")
+      _ = try held.receiveAnswer()
+      try installation.cdcd.waitUntilReady()
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:1"))
+    }
+
     @Test("a held commit survives a kill of cdcd: the next one waits for it too")
     func heldCommitAndKill() throws {
       let installation = try Installation()

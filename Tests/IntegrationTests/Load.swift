@@ -32,7 +32,11 @@ final class Load: Sendable {
     var violations: [String] = []
   }
 
-  init(postgres: PostgresServer, redis: RedisServer, writers: Int = 2, readers: Int = 3) throws {
+  /// Readers query the primary and `standbys` by turns of chance.
+  init(
+    postgres: PostgresServer, redis: RedisServer, standbys: [PostgresServer] = [], writers: Int = 2,
+    readers: Int = 3
+  ) throws {
     self.postgres = postgres
     self.redis = redis
     state = Mutex(State())
@@ -40,7 +44,7 @@ final class Load: Sendable {
     try postgres.query(
       "INSERT INTO users SELECT n, 'mail-' || n, '0' FROM generate_series(1, \(rows)) n")
     for _ in 0..<writers { start { [history] in Writer(postgres, history) } }
-    for _ in 0..<readers { start { Reader(postgres, redis) } }
+    for _ in 0..<readers { start { Reader([postgres] + standbys, redis) } }
   }
 
   var counts: Counts { state.withLock { $0.counts } }
@@ -177,13 +181,13 @@ private struct Writer: Worker {
 }
 
 private struct Reader: Worker {
-  private let postgres: PostgresServer
+  private let databases: [PostgresServer]
   private let server: RedisServer
-  private var session: PostgresClient?
+  private var sessions: [Int: PostgresClient] = [:]
   private var redis: RedisClient?
 
-  init(_ postgres: PostgresServer, _ redis: RedisServer) {
-    self.postgres = postgres
+  init(_ databases: [PostgresServer], _ redis: RedisServer) {
+    self.databases = databases
     server = redis
   }
 
@@ -196,8 +200,9 @@ private struct Reader: Worker {
     case .hit: return Load.Counts(hits: 1)
     case .wait: return Load.Counts()
     case .granted:
-      let session = try session ?? postgres.session(timeout: .seconds(4))
-      self.session = session
+      let database = Int.random(in: databases.indices)
+      let session = try sessions[database] ?? databases[database].session(timeout: .seconds(4))
+      sessions[database] = session
       // A statement of its own: its snapshot is taken after the lease was granted.
       let value = try session.value("SELECT name FROM users WHERE id = \(row)")
       if Bool.random() { Thread.sleep(forTimeInterval: Double.random(in: 0...0.004)) }

@@ -112,8 +112,35 @@ extension RealServers {
       try expectInvalidation(installation)
     }
 
-    @Test("Redis comes back from an older snapshot: the deletes that it forgot happen again")
-    func redisRestoredFromOlderSnapshot() throws {
+    @Test(
+      "Redis comes back from an older snapshot or append-only file: the deletes that it forgot happen again",
+      arguments: [false, true])
+    func redisRestored(fromAppendOnlyFile: Bool) throws {
+      var options = Installation.Options()
+      options.retain = "60s"
+      if fromAppendOnlyFile { options.redisOptions = ["--save", "", "--appendonly", "yes"] }
+      let installation = try Installation(options)
+      try expectInvalidation(installation)
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "stale")
+      try redis("SET", Lease.key(for: "user:1"), "a reader's token")
+      try redis("SET", "unrelated", "kept")
+      if fromAppendOnlyFile { try installation.redis.copyAppendOnlyFile() } else { try redis("SAVE") }
+      try installation.postgres.query("UPDATE users SET name = 'newer than what is kept'")
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:1"))
+      try installation.redis.kill()
+      if fromAppendOnlyFile { try installation.redis.restoreAppendOnlyFile() }
+      try installation.redis.start()
+      try installation.expectGone("user:1")
+      try installation.cdcd.waitUntilReady()
+      let restored = try installation.redis.client()
+      #expect(try !restored.exists(Lease.key(for: "user:1")), "the old token is of no use")
+      #expect(try restored.exists("unrelated"))
+    }
+
+    @Test("a replica of Redis that lagged is promoted: the deletes that it never saw happen again")
+    func redisReplicaPromoted() throws {
       var options = Installation.Options()
       options.retain = "60s"
       let installation = try Installation(options)
@@ -122,17 +149,23 @@ extension RealServers {
       try redis("SET", "user:1", "stale")
       try redis("SET", Lease.key(for: "user:1"), "a reader's token")
       try redis("SET", "unrelated", "kept")
-      try redis("SAVE")
-      try installation.postgres.query("UPDATE users SET name = 'newer than the snapshot'")
+      try installation.redis.startReplica()
+      try installation.redis.cutOffReplica()
+      try installation.postgres.query("UPDATE users SET name = 'newer than what the replica knows'")
       try installation.expectSettled()
       #expect(try !redis.exists("user:1"))
-      try installation.redis.kill()
-      try installation.redis.start()
+      let breaks = try installation.cdcd.metric("cdcd_lineage_breaks_total") ?? 0
+      try installation.redis.failOver()
       try installation.expectGone("user:1")
       try installation.cdcd.waitUntilReady()
-      let restored = try installation.redis.client()
-      #expect(try !restored.exists(Lease.key(for: "user:1")), "the old token is of no use")
-      #expect(try restored.exists("unrelated"))
+      let promoted = try installation.redis.client()
+      #expect(
+        try !Lease.fill("user:1", token: "a reader's token", value: "stale", into: promoted),
+        "the old token is of no use")
+      #expect(try promoted.exists("unrelated"))
+      #expect(try installation.cdcd.metric("cdcd_lineage_breaks_total") == breaks + 1)
+      #expect(try installation.cdcd.metric("cdcd_replayed_transactions_total") ?? 0 >= 1)
+      #expect(try installation.cdcd.process.output.contains("does not hold the last watermark"))
     }
 
     @Test("frozen PostgreSQL is noticed, and after the thaw nothing is missing", .timeLimit(.minutes(3)))

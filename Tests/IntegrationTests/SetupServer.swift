@@ -13,10 +13,11 @@ final class SetupServer {
   }
 
   /// Runs `cdcd` with these words to its end. `rules` is the list of the file, in flow style.
-  func cdcd(_ words: String..., rules: String) throws -> CommandResult {
+  func cdcd(_ words: String..., rules: String, user: String = "postgres") throws -> CommandResult {
+    let url = postgres.url.replacing("//postgres@", with: "//\(user)@")
     let path = try folder.write(
       """
-      source: {postgres: '\(postgres.url)'}
+      source: {postgres: '\(url)'}
       redis: {url: 'redis://127.0.0.1:1'}
       http: {listen: '127.0.0.1:\(try LoopbackConnection.freePort())'}
       rules: \(rules)

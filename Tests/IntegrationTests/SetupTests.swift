@@ -53,12 +53,14 @@ extension RealServers {
         """)
       let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
-      let psql = try CommandResult.of(
-        [
-          "/usr/bin/psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", server.postgres.url, "-f",
-          root.appending(path: "sql/publication-and-slot.sql").path,
-        ], in: server.folder)
-      #expect(psql.status == 0, "\(psql.output)")
+      for file in ["sql/publication-and-slot.sql", "sql/ddl-triggers.sql", "sql/ddl-triggers.sql"] {
+        let psql = try CommandResult.of(
+          [
+            "/usr/bin/psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", server.postgres.url, "-f",
+            root.appending(path: file).path,
+          ], in: server.folder)
+        #expect(psql.status == 0, "\(psql.output)")
+      }
       let check = try CommandResult.of(
         [
           try CDCDProcess.binary, "check", "--config", root.appending(path: "deploy/rules.example.yaml").path,
@@ -66,6 +68,29 @@ extension RealServers {
         in: server.folder, environment: ["CDCD_POSTGRES": server.postgres.url])
       #expect(check.output == "Everything is right: 5 rules.\n")
       #expect(check.status == 0)
+    }
+
+    @Test("without a superuser setup makes the rest and prints the event triggers; check warns")
+    func triggersWithoutSuperuser() throws {
+      let server = try SetupServer(
+        "CREATE ROLE owner LOGIN REPLICATION; GRANT CREATE ON DATABASE postgres TO owner; \(Self.users); "
+          + "ALTER TABLE users OWNER TO owner")
+      let rules = "[{table: users, keys: ['u:{id}']}]"
+      let setup = try server.cdcd("setup", rules: rules, user: "owner")
+      #expect(setup.status == 0, "\(setup.output)")
+      #expect(setup.output.contains("A superuser has to run this"))
+      #expect(setup.output.contains("CREATE EVENT TRIGGER cdcd_dropped"))
+      #expect(try server.installed().count == 3)
+      let check = try server.cdcd("check", rules: rules, user: "owner")
+      #expect(check.status == 0)
+      #expect(check.output.contains("warning: There are no event triggers"))
+      // What it prints is what a superuser can run.
+      let printed = try server.cdcd("setup", "--dry-run", rules: rules, user: "owner")
+      try server.postgres.query(printed.output)
+      #expect(
+        try server.cdcd("check", rules: rules, user: "owner").output == "Everything is right: 1 rule.\n")
+      try server.postgres.query("ALTER EVENT TRIGGER cdcd_altered DISABLE")
+      #expect(try server.cdcd("check", rules: rules).output.contains("There are no event triggers"))
     }
 
     @Test(

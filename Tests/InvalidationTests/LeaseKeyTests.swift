@@ -1,3 +1,4 @@
+import LeaseKeys
 import Testing
 
 @testable import Invalidation

@@ -24,7 +24,11 @@ import Testing
         == .begin(xid: .max, position: LSN(0x10), commitTime: 1_234))
     #expect(try decode(TestMessage.commit(end: 0x1_0000_0000)).0 == .commit(end: LSN(0x1_0000_0000)))
     #expect(try decode(TestMessage.truncate([7, 8])).0 == .truncate(relations: [7, 8]))
-    #expect(try decode(TestMessage.logicalMessage()).0 == .logicalMessage(prefix: "cdcd"))
+    #expect(
+      try decode(TestMessage.logicalMessage()).0 == .logicalMessage(prefix: "cdcd", content: 19..<22))
+    #expect(
+      try decode(TestMessage.logicalMessage(prefix: "", [])).0
+        == .logicalMessage(prefix: "", content: 15..<15))
   }
 
   @Test func readsRelations() throws {

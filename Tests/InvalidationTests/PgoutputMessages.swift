@@ -108,8 +108,8 @@ enum TestMessage {
     for column in relation.columns {
       writer.int8(column.isKey ? 1 : 0)
       writer.text(column.name)
-      writer.int32(25)
-      writer.int32(UInt32.max)
+      writer.int32(column.type)
+      writer.int32(column.modifier)
     }
     return writer.bytes
   }
@@ -123,14 +123,14 @@ enum TestMessage {
     return writer.bytes
   }
 
-  static func logicalMessage() -> [UInt8] {
+  static func logicalMessage(prefix: String = "cdcd", _ content: [UInt8] = [1, 2, 3]) -> [UInt8] {
     var writer = MessageWriter()
     writer.int8(UInt8(ascii: "M"))
     writer.int8(1)
     writer.int64(99)
-    writer.text("cdcd")
-    writer.int32(3)
-    writer.bytes += [1, 2, 3]
+    writer.text(prefix)
+    writer.int32(UInt32(content.count))
+    writer.bytes += content
     return writer.bytes
   }
 
@@ -162,7 +162,9 @@ func testRelation(
     identifier: 7, table: TableName(schema: "public", name: name), replicaIdentity: identity,
     columns: columns.map { name in
       let isKey = name.hasSuffix("!")
-      return Relation.Column(name: isKey ? String(name.dropLast()) : name, isKey: isKey || identity == .full)
+      return Relation.Column(
+        name: isKey ? String(name.dropLast()) : name, isKey: isKey || identity == .full, type: 25,
+        modifier: .max)
     })
 }
 

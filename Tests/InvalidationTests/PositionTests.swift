@@ -53,9 +53,13 @@ import Testing
     let text = String(decoding: watermark.text, as: UTF8.self)
     #expect(
       text
-        == "cdcd1 system=7412 timeline=3 crash=- rules=9f run=c0ffee batch=12 applied=0/5 settled=1/1 flush=a,b"
+        == "cdcd1 system=7412 timeline=3 crash=- rules=9f replicas=- run=c0ffee batch=12 applied=0/5"
+        + " settled=1/1 flush=a,b"
     )
     #expect(Watermark(watermark.text) == watermark)
+    var withReplicas = watermark
+    withReplicas.replicas = ["0a:1b", "2c:3d"]
+    #expect(Watermark(withReplicas.text) == withReplicas)
     for length in 0..<(watermark.text.count - 3) {
       #expect(Watermark(Array(watermark.text.prefix(length))) != watermark)
     }

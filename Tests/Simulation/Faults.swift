@@ -9,6 +9,8 @@ enum Fault: String, CaseIterable {
   case kill, terminate, freeze, standby, clockJump
   /// Two at once: Redis freezes with a command of a flush on its way, and meanwhile the source breaks.
   case flushAmbush
+  /// A table is out of the publication for a while.
+  case republished
   case evictLease
   /// A standby that has everything takes the primary's place, with the slot or without.
   case postgresPromoted
@@ -69,7 +71,7 @@ final class FaultInjector {
     world.lastFault = world.now
     switch fault {
     case .postgresRestart, .postgresCrash, .postgresUnreachable, .postgresFrozen, .walsenderKilled,
-      .slotDropped, .queryFailed, .stuckCommit, .postgresPromoted:
+      .slotDropped, .queryFailed, .stuckCommit, .republished, .postgresPromoted:
       world.lastSourceFault = world.now
       source(fault)
     case .kill, .terminate, .freeze, .standby, .clockJump: process(fault)
@@ -104,6 +106,10 @@ final class FaultInjector {
     case .queryFailed:
       for instance in world.instances { instance.source.queryBroke(.unavailable, "connection lost") }
     case .stuckCommit: world.workload.stuckFor = duration(40)
+    case .republished:
+      let table = random.pick([Table.users, .orders])
+      postgres.publication.takeOut(table)
+      world.after(duration(20)) { postgres.publication.putBack(table, at: self.world.now) }
     default: break
     }
   }

@@ -17,6 +17,8 @@ final class Commit {
   var seenTime: Int64?
   // What follows belongs to the oracle.
   var required: [String] = []
+  /// What the publication left out, so that nothing but a flush can cover it.
+  var leftOut: [String] = []
   var truncated: [String] = []
   /// How far its first deletes are, and the second ones.
   var first = Coverage()
@@ -64,6 +66,7 @@ final class ModelPostgres {
   var timeline: UInt32 = 1
   var crashMarker = 1
   var asynchronousCommit = false
+  var publication = ModelPublication()
   /// Server processes started before the last stop do nothing more.
   private(set) var incarnation = 0
 
@@ -149,6 +152,13 @@ final class ModelPostgres {
   /// The commit record enters the WAL; snapshots do not see it before `leaveProcArray`.
   func writeCommit(xid: UInt64, firstLSN: UInt64, changes: [Change]) -> Commit {
     let commitLSN = writeWAL(48)
+    let changes = changes.map { change in
+      var change = change
+      change.isLeftOut =
+        change.kind != .truncate && change.kind != .alter && change.table.isPublished
+        && !publication.carries(change.table)
+      return change
+    }
     let commit = Commit(
       index: commits.count, xid: xid, firstLSN: firstLSN, commitLSN: commitLSN, endLSN: walEnd,
       time: world.now, changes: changes)
@@ -211,7 +221,8 @@ final class ModelPostgres {
     SourceFacts(
       systemIdentifier: systemIdentifier, timeline: timeline, crashMarker: "crash-\(crashMarker)",
       flushLSN: LSN(walEnd), confirmedFlush: LSN(slot?.confirmed ?? 0), slotCreated: false,
-      asynchronousCommit: asynchronousCommit)
+      asynchronousCommit: asynchronousCommit,
+      publication: publication.identities(seen: world.options.mutation != .blindLook) ?? [:])
   }
 
   /// The xid from which on every running transaction is younger; a new slot waits until all older ended.

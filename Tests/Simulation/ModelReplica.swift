@@ -8,8 +8,8 @@ final class ModelReplica {
   private(set) var replayed: UInt64
   /// So many commits, in the WAL's order, lie before it.
   private(set) var shown = 0
-  /// Moves when it recovers from a crash, at no clean restart.
-  private(set) var crashMarker = 1
+  /// Counts its starts.
+  private(set) var incarnation = 1
   private(set) var isUp = true
   /// It follows the primary to another one a while after.
   private var timeline: UInt32 = 1
@@ -97,10 +97,10 @@ final class ModelReplica {
     guard hiddenUntil <= world.now, isServing else { return nil }
     var facts = ReplicaFacts(
       isStandby: true, systemIdentifier: postgres.systemIdentifier, timeline: timeline,
-      crashMarker: "crash-\(crashMarker)", replayed: LSN(replayed))
+      incarnation: "start-\(incarnation)", replayed: LSN(replayed))
     if elsewhereUntil > world.now {
       facts.replayed = LSN(postgres.walEnd + 1_000_000)
-      facts.crashMarker = "elsewhere"
+      facts.incarnation = "elsewhere"
       if index == 0 { facts.systemIdentifier = "1" } else { facts.isStandby = false }
     }
     switch world.options.mutation {
@@ -113,25 +113,32 @@ final class ModelReplica {
 
   // MARK: Coming and going
 
-  /// A clean stop writes down how far it was: it opens no earlier than there.
+  /// A clean stop writes down how far it was: most often it opens no earlier than there.
   func restart(after delay: Int64) {
     guard isUp else { return }
     world.trace { "\(name): restarts" }
-    isUp = false
-    world.after(delay) { [self] in isUp = true }
+    start(after: delay, at: random.chance(700) ? replayed : earlierState)
   }
 
   /// It comes back from its last restart point, and opens for reads once it is consistent: at an older state than it
   /// has shown.
   func crash(after delay: Int64) {
     guard isUp else { return }
+    world.trace { "\(name): crashes at \(LSN(self.replayed))" }
+    start(after: delay, at: earlierState)
+  }
+
+  private var earlierState: UInt64 {
+    history.isEmpty ? replayed : history[max(0, history.count - 1 - random.below(200))]
+  }
+
+  private func start(after delay: Int64, at end: UInt64) {
     isUp = false
-    let kept = history.isEmpty ? replayed : history[max(0, history.count - 1 - random.below(200))]
-    world.trace { "\(name): crashes at \(LSN(self.replayed)), comes back at \(LSN(kept))" }
     world.after(delay) { [self] in
-      crashMarker += 1
+      world.trace { "\(name): comes back at \(LSN(end))" }
+      incarnation += 1
       isUp = true
-      goBack(to: kept)
+      if end < replayed { goBack(to: end) }
     }
   }
 

@@ -44,6 +44,10 @@ struct MutationTests {
     discover(.watermarkElsewhere, within: 30) { $0.faults = [.redisRestore] }
   }
 
+  @Test func silentDDL() {
+    discover(.silentDDL, within: 20) { $0.alterPerMille = 60 }
+  }
+
   @Test func confirmationOnReceipt() { discover(.confirmEarly, within: 5) }
 
   @Test func noRetention() { discover(.noRetention, within: 5) }
@@ -86,7 +90,10 @@ struct MutationTests {
   @Test func noSecondRoundOfAFlush() {
     discover(.noSecondRound, within: 60) {
       behindReplicas(&$0)
-      $0.truncatePerMille = 40
+      $0.truncatePerMille = 20
+      $0.steadyLag = Time.second
+      $0.readers = 4
+      $0.readPause = 10 * Time.millisecond
     }
   }
 }

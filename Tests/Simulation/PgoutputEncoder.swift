@@ -101,6 +101,7 @@ struct PgoutputEncoder {
       int32(UInt32(tables.count))
       bytes.append(1)
       for table in tables { int32(table.oid) }
+    case .alter: break
     }
   }
 

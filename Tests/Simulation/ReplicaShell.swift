@@ -43,12 +43,13 @@ final class ReplicaShell {
     }
   }
 
-  /// Whether the Engine has met every replica since it came back from a crash.
+  /// Whether the Engine has met every replica since its last start.
   var isInformed: Bool {
     guard let process = instance.process else { return false }
     return instance.world.replicas.allSatisfy { replica in
-      replica.crashMarker == 1
-        || process.engine.replicas[replica.index].crashMarker == "crash-\(replica.crashMarker)"
+      replica.incarnation == 1
+        || process.engine.replicas[replica.index].entry
+          == ReplicaState.entry(of: replica.name, "start-\(replica.incarnation)")
     }
   }
 

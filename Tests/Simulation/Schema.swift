@@ -33,16 +33,19 @@ struct Row: Equatable {
 
 /// One row change of a transaction.
 struct Change {
-  enum Kind { case insert, update, delete, truncate }
+  /// `alter` is DDL that changes every row, told by a logical message.
+  enum Kind { case insert, update, delete, truncate, alter }
   var kind: Kind
   var table: Table
   var old: Row?
   var new: Row?
-  /// TRUNCATE only: every table of the statement, and the rows that went.
+  /// TRUNCATE and DDL: every table of the statement, and the rows that went or changed.
   var tables: [Table] = []
   var truncated: [(Table, Row)] = []
   /// The new row's toasted column was not touched and travels as `u`.
   var toastUnchanged = false
+  /// The publication did not carry its table when it was made.
+  var isLeftOut = false
 }
 
 /// What `rules.yaml` would say.

@@ -163,7 +163,8 @@ final class Walsender {
     nextCommit += 1
     guard commit.commitLSN >= startLSN else { return true }
     let visible = commit.changes.filter { change in
-      change.kind == .truncate ? change.tables.contains(where: \.isPublished) : change.table.isPublished
+      change.kind == .truncate
+        ? change.tables.contains(where: \.isPublished) : change.table.isPublished && !change.isLeftOut
     }
     // PostgreSQL 15 sends nothing for a transaction without published changes, older ones Begin and Commit.
     if visible.isEmpty, !world.options.sendsEmptyTransactions {
@@ -190,13 +191,24 @@ final class Walsender {
     if random.chance(30) { add(commit.firstLSN) { $0.origin(commit.firstLSN) } }
     for change in changes {
       let tables = change.kind == .truncate ? change.tables.filter(\.isPublished) : [change.table]
-      for table in tables where !knownRelations[table.rawValue] {
+      for table in tables where change.kind != .alter && !knownRelations[table.rawValue] {
         knownRelations[table.rawValue] = true
         if random.chance(100) { add(0) { $0.type() } }
         add(0) { $0.relation(table) }
       }
       if random.chance(10) {
         add(commit.firstLSN) { $0.message(commit.firstLSN, transactional: true, prefix: "app", "hello") }
+      }
+      if change.kind == .alter {
+        let content = "ALTER TABLE\n\"public\".\"\(change.table.name)\""
+        if world.options.mutation != .silentDDL {
+          add(commit.firstLSN) {
+            $0.message(commit.firstLSN, transactional: true, prefix: "cdcd.ddl", content)
+          }
+        }
+        // The table is described anew before its next change.
+        knownRelations[change.table.rawValue] = false
+        continue
       }
       add(commit.firstLSN) { $0.change(change) }
     }

@@ -114,6 +114,7 @@ final class Workload {
   private func describe(_ commit: Commit) -> String {
     commit.required.prefix(6).joined(separator: " ")
       + (commit.changes.contains { $0.kind == .truncate } ? " TRUNCATE" : "")
+      + (commit.changes.contains { $0.kind == .alter } ? " ALTER" : "")
       + (commit.required.count > 6 ? " ... (\(commit.required.count))" : "")
   }
 
@@ -143,6 +144,7 @@ final class Workload {
 
   private func compose() -> [Change] {
     if !tablesToTruncate.isEmpty { return truncateAsTold() }
+    if world.options.alterPerMille > 0, random.chance(world.options.alterPerMille) { return alter() }
     if random.chance(world.options.bulkPerMille) { return bulk() }
     if random.chance(world.options.truncatePerMille) { return truncate() }
     var changes: [Change] = []
@@ -224,6 +226,15 @@ final class Workload {
     truncation(of: random.chance(300) ? [.users, .orders] : [random.pick([.users, .orders, .audit])])
   }
 
+  /// Needs the same lock as a TRUNCATE; the rows stay, and are others to every reader.
+  private func alter() -> [Change] {
+    truncation(of: [random.pick([.users, .orders])]).map { change in
+      var change = change
+      change.kind = .alter
+      return change
+    }
+  }
+
   private func truncation(of tables: [Table]) -> [Change] {
     for table in tables {
       guard tableLocks[table.rawValue] == nil, locks[table.rawValue].isEmpty else { return [] }
@@ -236,7 +247,7 @@ final class Workload {
   /// Fills in which rows a TRUNCATE takes: those there are at its commit.
   private func truncating(_ changes: [Change]) -> [Change] {
     changes.map { change in
-      guard change.kind == .truncate else { return change }
+      guard change.kind == .truncate || change.kind == .alter else { return change }
       var change = change
       for table in change.tables {
         for id in ids[table.rawValue] {
@@ -250,7 +261,7 @@ final class Workload {
   /// Values of more rows that a TRUNCATE took, cached in time: the flush has pages of them to find.
   private func plant(_ commit: Commit) {
     guard world.redis.isUp else { return }
-    for table in commit.changes.flatMap(\.tables) {
+    for table in commit.changes.filter({ $0.kind == .truncate }).flatMap(\.tables) {
       for id in 20_000..<20_000 + world.options.plantedRows {
         for key in KeyMapping.truncatedKeys(table, Row(id: id, texts: [String(id), nil, nil, "f"])) {
           let place = random.below(1 + world.redis.data.order.count)
@@ -262,6 +273,7 @@ final class Workload {
   }
 
   private func apply(_ change: Change) {
+    guard change.kind != .alter else { return }
     for table in change.tables {
       rows[table.rawValue] = [:]
       ids[table.rawValue] = []

@@ -16,6 +16,10 @@ struct WorldOptions {
     case watermarkElsewhere
     /// The shell does not look whether the slot moved before it was taken.
     case trustStaleFacts
+    /// The look at the catalogue does not see that the publication was changed.
+    case blindLook
+    /// DDL is not told: the event triggers are missing.
+    case silentDDL
     /// Feedback confirms on receipt.
     case confirmEarly
     /// The Engine knows of no replica and no `redelete_after`.
@@ -62,6 +66,7 @@ struct WorldOptions {
   var bulkPerMille = 0
   var bulkRows = 3_000
   var truncatePerMille = 10
+  var alterPerMille = 0
   /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
   var plantedRows = 0
   /// A SCAN takes at least so many pages.
@@ -138,6 +143,8 @@ struct WorldOptions {
       if !leases { readers = 0 }
       scanPages = later.pick([3, 8, 20])
     }
+    if later.chance(100) { alterPerMille = 20 }
+    if later.chance(100), allowed.contains(.republished) { faults.append(.republished) }
   }
 
   /// Replicas and plain SETs, dealt apart so that the other worlds stay what they were.
@@ -159,9 +166,6 @@ struct WorldOptions {
     let drawn = (0..<count).map { _ in random.pick(Fault.ofReplicas) }
     guard replicas > 0 else { return }
     faults += Fault.ofReplicas.filter { drawn.contains($0) && allowed.contains($0) }
-    // Nobody who remembers the replica from before its crash is left to notice it.
-    let forgets: [Fault] = [.kill, .terminate, .redisRestore, .redisSwap, .redisEmpty]
-    if instances > 1 || faults.contains(where: forgets.contains) { faults.removeAll { $0 == .replicaCrash } }
     // Without other faults: does an unreachable replica hold back anything else?
     if checksProgress, !faults.isEmpty { duration += 30 * Time.second }
   }
@@ -390,7 +394,9 @@ final class World {
 
   private var isAtRest: Bool {
     // A frozen server may look at rest, since nobody has noticed yet.
+    if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
+      postgres.publication.identities(seen: true) != nil,
       readers.allSatisfy(\.isIdle), plainReaders.allSatisfy(\.isIdle),
       replicas.allSatisfy({ $0.isServing && $0.replayed >= postgres.walEnd })
     else { return false }

@@ -11,3 +11,6 @@ build_packages=(
 
 # To run: the servers, their command line clients, and setpriv.
 server_packages=(postgresql-15 redis-server redis-tools util-linux)
+
+# For the tests that run README's Python.
+python_packages=(python3 python3-venv)

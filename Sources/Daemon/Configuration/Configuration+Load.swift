@@ -58,7 +58,8 @@ extension ConfigurationReader {
     let http = self.http(fields["http"])
     let log = self.log(fields["log"])
     let onGap: GapPolicy = choice(fields["on_gap"]) ?? .flush
-    let rules = self.rules(fields["rules"], onGap: onGap)
+    let rules = self.rules(
+      fields["rules"], onGap: onGap, hasReplicas: source?.replicas.isEmpty == false)
     guard let source, let redis else { return nil }
     var configuration = Configuration(source: source, redis: redis)
     configuration.http = http ?? configuration.http

@@ -13,6 +13,7 @@ package struct Configuration: Sendable {
     package var mode: Mode = .pgoutput
     package var slot = "cdcd"
     package var publication = "cdcd"
+    /// Connection strings as `postgres`, each of one read replica whose readers fill the cache.
     package var replicas: [String] = []
     package var retain: Duration = .seconds(60)
 

@@ -9,6 +9,11 @@ extension Configuration.Source {
     looksLikeConnectionString(text) && PostgresSourceConfiguration.isValid(connection: text)
   }
 
+  /// As `isConnectionString`, for one server.
+  static func isReplica(_ text: String) -> Bool {
+    isConnectionString(text) && ReplicaAddress.isValid(connection: text)
+  }
+
   private static func looksLikeConnectionString(_ text: String) -> Bool {
     // A bare / in a password ends it, and libpq would show the rest: the @ that follows gives it away.
     for scheme in ["postgresql://", "postgres://"] where text.hasPrefix(scheme) {
@@ -21,12 +26,15 @@ extension Configuration.Source {
     return !keyword.isEmpty && next.first == "="
   }
 
-  /// Where `postgres` leads, for people and logs: host, port, database and user, and nothing else of it.
-  package var redacted: String {
-    for scheme in ["postgresql://", "postgres://"] where postgres.hasPrefix(scheme) {
-      return scheme + Self.redactedURI(postgres.dropFirst(scheme.count))
+  /// Where `postgres` leads, for people and logs.
+  package var redacted: String { Self.redacted(postgres) }
+
+  /// Host, port, database and user of a connection string, and nothing else of it.
+  static func redacted(_ connection: String) -> String {
+    for scheme in ["postgresql://", "postgres://"] where connection.hasPrefix(scheme) {
+      return scheme + redactedURI(connection.dropFirst(scheme.count))
     }
-    return Self.redactedKeywords(postgres)
+    return redactedKeywords(connection)
   }
 
   /// What follows the last @ is host and database, whatever a password may contain. A @ behind a ? could be

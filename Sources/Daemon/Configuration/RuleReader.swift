@@ -3,12 +3,13 @@ import Yams
 
 /// The section `rules`. Nothing in it is expanded.
 extension ConfigurationReader {
-  mutating func rules(_ node: Node?, onGap: GapPolicy) -> [Rule] {
+  /// `hasReplicas`: every key is deleted a second time, and a flush may have to do that.
+  mutating func rules(_ node: Node?, onGap: GapPolicy, hasReplicas: Bool) -> [Rule] {
     guard let entries = list(node, of: "rules") else { return [] }
     var rules: [Rule] = []
     var names: [String: Place?] = [:]
     for entry in entries {
-      guard let rule = rule(entry, onGap: onGap, names: &names) else { continue }
+      guard let rule = rule(entry, onGap: onGap, hasReplicas: hasReplicas, names: &names) else { continue }
       rules.append(rule)
     }
     for index in rules.indices where rules[index].name.isEmpty {
@@ -29,15 +30,14 @@ extension ConfigurationReader {
   }
 
   /// A rule without a `name:` comes back with an empty one.
-  private mutating func rule(_ node: Node, onGap: GapPolicy, names: inout [String: Place?]) -> Rule? {
+  private mutating func rule(
+    _ node: Node, onGap: GapPolicy, hasReplicas: Bool, names: inout [String: Place?]
+  ) -> Rule? {
     let fields = fields(
       of: node, of: "a rule",
       known: ["name", "table", "on", "when_changed", "where", "keys", "redelete_after", "pattern", "on_gap"],
       required: ["table", "keys"])
     guard let fields else { return nil }
-    if let redelete = fields["redelete_after"] {
-      problem("redelete_after, which is not built yet", expected: "a rule without it", at: redelete.place)
-    }
     let name = name(fields["name"], names: &names)
     let table = table(fields["table"])
     let operations = operations(fields["on"])
@@ -46,13 +46,29 @@ extension ConfigurationReader {
     let templates = templates(fields["keys"])
     let pattern = pattern(fields["pattern"])
     let ruleOnGap: GapPolicy? = ruleChoice(fields["on_gap"])
-    if pattern == nil, ruleOnGap ?? onGap == .flush, fields["pattern"] == nil {
-      requirePrefixes(templates)
+    let redeleteAfter = redeleteAfter(fields["redelete_after"])
+    if fields["pattern"] == nil {
+      if hasReplicas || fields["redelete_after"] != nil {
+        requirePrefixes(templates, unless: "no second deletes (redelete_after, source.replicas)")
+      } else if ruleOnGap ?? onGap == .flush {
+        requirePrefixes(templates, unless: "on_gap: halt or on_gap: ignore")
+      }
     }
     guard let table else { return nil }
     return Rule(
       name: name ?? "", table: table, operations: operations, whenChanged: whenChanged,
-      conditions: conditions, templates: templates.map(\.template), pattern: pattern, onGap: ruleOnGap)
+      conditions: conditions, templates: templates.map(\.template), pattern: pattern, onGap: ruleOnGap,
+      redeleteAfter: redeleteAfter)
+  }
+
+  private mutating func redeleteAfter(_ node: Node?) -> Duration? {
+    let expected = "a number and its unit from 1ms to 1h, as in 500ms"
+    guard let node, let text = literal(node, expected: expected) else { return nil }
+    guard let delay = Duration(text: text.value), delay > .zero, delay <= .seconds(3_600) else {
+      problem(text.shown, expected: expected, at: text.place)
+      return nil
+    }
+    return delay
   }
 
   private mutating func name(_ node: Node?, names: inout [String: Place?]) -> String? {
@@ -151,12 +167,13 @@ extension ConfigurationReader {
     return templates
   }
 
-  /// A gap is answered by deleting what a pattern matches; a template that begins with a column has none.
-  private mutating func requirePrefixes(_ templates: [PlacedTemplate]) {
+  /// A gap, and second deletes that wait too long, are answered by deleting what a pattern matches; a template that
+  /// begins with a column has none.
+  private mutating func requirePrefixes(_ templates: [PlacedTemplate], unless alternative: String) {
     for placed in templates where placed.template.flushPattern == nil {
       problem(
         "the template \(shown(placed.template.text)), whose keys have no common beginning to flush by",
-        expected: "pattern: with a glob that covers its keys, or on_gap: halt or on_gap: ignore",
+        expected: "pattern: with a glob that covers its keys, or \(alternative)",
         at: placed.place)
     }
   }

@@ -11,10 +11,7 @@ extension ConfigurationReader {
       required: ["postgres"])
     guard let fields else { return nil }
     refuseUnbuiltMode(fields["mode"])
-    if let replicas = list(fields["replicas"], of: "connection strings", mayBeEmpty: true), !replicas.isEmpty
-    {
-      problem("read replicas, which are not built yet", expected: "[]", at: fields["replicas"]?.place)
-    }
+    let replicas = replicas(fields["replicas"])
     let slot = value(fields["slot"], expected: "1 to 63 of a-z, 0-9 and _") { Self.slotName($0) }
     let publication = value(fields["publication"], expected: "a name of 1 to 63 bytes") {
       (1...63).contains($0.utf8.count) && !$0.utf8.contains(0) ? $0 : nil
@@ -33,8 +30,24 @@ extension ConfigurationReader {
     var source = Configuration.Source(postgres: postgres)
     source.slot = slot ?? source.slot
     source.publication = publication ?? source.publication
+    source.replicas = replicas
     source.retain = retain ?? source.retain
     return source
+  }
+
+  private mutating func replicas(_ node: Node?) -> [String] {
+    var replicas: [String] = []
+    for entry in list(node, of: "connection strings", mayBeEmpty: true) ?? [] {
+      let expected = "postgresql://user@host/database or host=... dbname=..., one server in each entry"
+      let replica = value(entry, expected: expected) { Configuration.Source.isReplica($0) ? $0 : nil }
+      guard let replica else { continue }
+      let name = Configuration.Source.redacted(replica)
+      if replicas.contains(where: { Configuration.Source.redacted($0) == name }) {
+        problem("the replica \(name) a second time", expected: "each replica once", at: entry.place)
+      }
+      replicas.append(replica)
+    }
+    return replicas
   }
 
   private mutating func refuseUnbuiltMode(_ node: Node?) {

@@ -18,18 +18,20 @@ package final class EventLoop: Sendable {
   private let engine: EngineConfiguration
   private let source: PostgresSourceConfiguration
   private let targets: [RedisAddress]
+  private let replicas: [ReplicaAddress]
   private let board: StatusBoard
   private let logger: Logger
   private let wakeup = Wakeup()
 
-  /// `targets` are in the order of `engine.targets`.
+  /// `targets` and `replicas` are in the order of `engine.targets` and `engine.replicas`.
   package init(
     engine: EngineConfiguration, source: PostgresSourceConfiguration, targets: [RedisAddress],
-    board: StatusBoard, logger: Logger
+    replicas: [ReplicaAddress] = [], board: StatusBoard, logger: Logger
   ) {
     self.engine = engine
     self.source = source
     self.targets = targets
+    self.replicas = replicas
     self.board = board
     self.logger = logger
   }
@@ -40,7 +42,8 @@ package final class EventLoop: Sendable {
     _ = signal(SIGPIPE, SIG_IGN)
     board.onAwait { [wakeup] in wakeup.signal() }
     let shell = Shell(
-      engine: engine, source: source, targets: targets, board: board, logger: logger, wakeup: wakeup)
+      engine: engine, source: source, targets: targets, replicas: replicas, board: board, logger: logger,
+      wakeup: wakeup)
     return shell.run()
   }
 

@@ -23,8 +23,7 @@ extension Shell {
     case .queryCurrentTransaction: ask(.currentTransaction)
     case .queryWALEnd: ask(.walEnd)
     case .reconnectQuery: renewQuery()
-    // None is configured until the shell can ask one.
-    case .askReplica: break
+    case .askReplica(let replica): askReplica(replica)
     case .connectRedis(let target): connectRedis(target)
     case .sendRedis(let target, let bytes): sendRedis(target, bytes)
     case .closeRedis(let target): closeRedis(target)

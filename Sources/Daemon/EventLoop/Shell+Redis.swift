@@ -5,10 +5,18 @@ import RedisSink
 extension Shell {
   func connectRedis(_ target: Int) {
     closeRedis(target)
+    do throws(NameResolution.Failure) {
+      let resolution = try NameResolution.needed(for: addresses[target].endpoint.host, now: Clock.monotonic())
+      guard let resolution else { return openRedis(target, addresses[target]) }
+      resolutions[target] = resolution
+    } catch {
+      tell(.redisFailed(target: target, reason: error.message))
+    }
+  }
+
+  private func openRedis(_ target: Int, _ address: RedisAddress) {
     do throws(RedisFailure) {
-      let now = Clock.monotonic()
-      resolutions[target] = try NameResolution.needed(for: addresses[target], now: now)
-      if resolutions[target] == nil { targets[target] = try RedisConnection(addresses[target], now: now) }
+      targets[target] = try RedisConnection(address, now: Clock.monotonic())
     } catch {
       tell(.redisFailed(target: target, reason: error.message))
     }
@@ -21,14 +29,14 @@ extension Shell {
 
   /// Connects when the host's address is known.
   private func advance(_ resolution: NameResolution, _ target: Int) {
-    do throws(RedisFailure) {
+    do throws(NameResolution.Failure) {
       guard let host = try resolution.outcome(), case .tcp(_, let port) = addresses[target].endpoint else {
         return
       }
       resolutions[target] = nil
       var address = addresses[target]
       address.endpoint = .tcp(host: host, port: port)
-      targets[target] = try RedisConnection(address, now: Clock.monotonic())
+      openRedis(target, address)
     } catch {
       closeRedis(target)
       tell(.redisFailed(target: target, reason: error.message))
@@ -84,9 +92,9 @@ extension Shell {
     performEffects()
   }
 
-  func failRedis(_ target: Int, _ failure: RedisFailure) {
+  func failRedis(_ target: Int, _ reason: String) {
     closeRedis(target)
-    handle(.redisFailed(target: target, reason: failure.message))
+    handle(.redisFailed(target: target, reason: reason))
   }
 
   /// Hands over every reply that has arrived, as long as the connection is this one: the Engine may close it

@@ -32,6 +32,7 @@ final class Shell {
   var targets: [RedisConnection?]
   /// Targets whose host's name is being resolved, before there is a connection.
   var resolutions: [NameResolution?]
+  var replicas: [Replica]
   /// Targets with bytes that were appended and not offered to the socket yet.
   var unflushed: [Int] = []
   /// Whether the replication socket is left alone for a moment.
@@ -41,6 +42,7 @@ final class Shell {
 
   let sourceConfiguration: PostgresSourceConfiguration
   let addresses: [RedisAddress]
+  let replicaAddresses: [ReplicaAddress]
   private var publisher: Publisher
   private let board: StatusBoard
   private let wakeup: Wakeup
@@ -49,7 +51,7 @@ final class Shell {
 
   init(
     engine configuration: EngineConfiguration, source: PostgresSourceConfiguration, targets: [RedisAddress],
-    board: StatusBoard, logger: Logger, wakeup: Wakeup
+    replicas: [ReplicaAddress], board: StatusBoard, logger: Logger, wakeup: Wakeup
   ) {
     let now = Clock.now()
     engine = Engine(configuration: configuration, seed: .random(in: .min ... .max), now: now)
@@ -57,11 +59,13 @@ final class Shell {
     addresses = targets
     self.targets = targets.map { _ in nil }
     resolutions = targets.map { _ in nil }
+    replicaAddresses = replicas
+    self.replicas = replicas.map { _ in .closed }
     self.board = board
     self.wakeup = wakeup
     notices = NoticeLog(logger: logger, board: board)
     publisher = Publisher(board)
-    polled = PollSet(places: Place.firstTarget + targets.count)
+    polled = PollSet(places: Place.firstTarget + targets.count + replicas.count)
   }
 
   /// Where each descriptor is in the poll set.
@@ -71,6 +75,9 @@ final class Shell {
     static let query = 2
     static let firstTarget = 3
   }
+
+  /// Where a replica's descriptor is.
+  private func place(ofReplica replica: Int) -> Int { Place.firstTarget + targets.count + replica }
 
   func run() -> EventLoop.Outcome {
     performEffects()
@@ -92,6 +99,9 @@ final class Shell {
     for target in targets.indices where polled.isReady(Place.firstTarget + target) { advanceRedis(target) }
     // Answers clear what waits at the barrier, before new changes queue behind it.
     if polled.isReady(Place.query) { advanceQuery() }
+    for replica in replicas.indices where polled.isReady(place(ofReplica: replica)) {
+      advanceReplica(replica)
+    }
     // Input makes new work, so it comes when the old has been moved on as far as it goes.
     // During a gulp its socket was not polled; when one has just ended, looking is cheaper than another turn.
     if gulp.isOver(at: Clock.monotonic()) { gulp.release() }
@@ -146,6 +156,16 @@ final class Shell {
       }
       polled.set(place, connection.fileDescriptor, connection.pollEvents)
     }
+    for replica in replicas.indices { pollReplica(replica) }
+  }
+
+  private func pollReplica(_ replica: Int) {
+    let place = place(ofReplica: replica)
+    switch replicas[replica] {
+    case .closed: polled.clear(place)
+    case .resolving(let resolution): polled.set(place, resolution.fileDescriptor, Int16(POLLIN))
+    case .open(let connection): polled.set(place, connection.fileDescriptor, connection.pollEvents)
+    }
   }
 
   private func sourceInterest() -> (fileDescriptor: Int32, events: Int16) {
@@ -188,6 +208,7 @@ final class Shell {
     earliest = min(earliest, queryDeadline() ?? .max)
     for connection in targets { earliest = min(earliest, connection?.deadline ?? .max) }
     for resolution in resolutions { earliest = min(earliest, resolution?.deadline ?? .max) }
+    for replica in replicas.indices { earliest = min(earliest, replicaDeadline(replica) ?? .max) }
     return earliest == .max ? nil : earliest
   }
 
@@ -196,12 +217,15 @@ final class Shell {
     if let deadline = queryDeadline(), now >= deadline { failQuery(queryTimeout()) }
     for target in targets.indices {
       if let resolution = resolutions[target], now >= resolution.deadline {
-        failRedis(target, resolution.timeout)
+        failRedis(target, resolution.timeout.message)
       }
       guard let connection = targets[target], let deadline = connection.deadline, now >= deadline else {
         continue
       }
-      failRedis(target, connection.timeout)
+      failRedis(target, connection.timeout.message)
+    }
+    for replica in replicas.indices {
+      if let deadline = replicaDeadline(replica), now >= deadline { failOverdueReplica(replica) }
     }
   }
 }

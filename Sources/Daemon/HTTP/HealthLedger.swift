@@ -1,6 +1,6 @@
 import Invalidation
 
-/// One thing that has to be right for the daemon to be ready.
+/// One thing that has to be right: all of them for the daemon to be ready, but for the read replicas.
 package struct HealthCheck: Sendable, Equatable {
   package var name: String
   /// Why it is not right; nil when it is.
@@ -14,7 +14,7 @@ package struct HealthCheck: Sendable, Equatable {
 /// Remembers since when each check has its state.
 struct HealthLedger {
   /// The checks that the Engine reports on, in the order in which an operator wants them.
-  private static let names = ["source", "redis", "watermark", "gap", "rules", "barrier"]
+  private static let names = ["source", "redis", "watermark", "gap", "rules", "barrier", "replicas"]
 
   private(set) var checks: [HealthCheck] = []
 
@@ -23,11 +23,12 @@ struct HealthLedger {
     if checks.isEmpty {
       checks = HealthLedger.names.map { HealthCheck(name: $0, problem: nil, since: now) }
     }
-    for reason in status.notReady where !checks.contains(where: { $0.name == reason.check }) {
+    let wrong = status.notReady + status.degraded
+    for reason in wrong where !checks.contains(where: { $0.name == reason.check }) {
       checks.append(HealthCheck(name: reason.check, problem: nil, since: now))
     }
     for index in checks.indices {
-      let reasons = status.notReady.filter { $0.check == checks[index].name }.map(\.message)
+      let reasons = wrong.filter { $0.check == checks[index].name }.map(\.message)
       let problem = reasons.isEmpty ? nil : reasons.joined(separator: "; ")
       if (problem == nil) != checks[index].isPassing { checks[index].since = now }
       checks[index].problem = problem

@@ -27,14 +27,16 @@ enum LivePage {
   }
 }
 
-/// `/readyz`: 200, or 503 with the reasons.
+/// `/readyz`: 200, or 503 with the reasons. What is wrong besides, and does not make it unready, is told in either case.
 enum ReadyPage {
   static func page(_ board: StatusBoard) -> Page {
     Page(path: "/readyz", summary: "whether invalidations flow, and why not") { _, _ in
-      let obstacles = board.snapshot().obstacles
-      if obstacles.isEmpty { return .text(.ok, "ready") }
-      let lines = obstacles.map { "\($0.check): \($0.message)" }
-      return .text(.serviceUnavailable, "not ready\n" + lines.joined(separator: "\n"))
+      let snapshot = board.snapshot()
+      let isReady = snapshot.obstacles.isEmpty
+      let lines = (snapshot.obstacles + snapshot.status.degraded).map { "\($0.check): \($0.message)" }
+      return .text(
+        isReady ? .ok : .serviceUnavailable,
+        ([isReady ? "ready" : "not ready"] + lines).joined(separator: "\n"))
     }
   }
 }

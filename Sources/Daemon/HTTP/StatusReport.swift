@@ -65,6 +65,18 @@ struct StatusReport: Encodable {
     let lastError: String?
   }
 
+  struct Replica: Encodable {
+    let name: String
+    let reachable: Bool
+    let replayed: String?
+    let problem: String?
+  }
+
+  struct SecondDeletes: Encodable {
+    let done: UInt64
+    let pending: Int
+  }
+
   struct Parked: Encodable {
     let transactions: Int
     let oldestXid: UInt32?
@@ -94,6 +106,8 @@ struct StatusReport: Encodable {
   let uptimeSeconds: Double
   let ready: Bool
   let notReady: [Obstacle]
+  /// What is wrong although it is ready.
+  let degraded: [Obstacle]
   let source: Source
   let positions: Positions
   let lagBytes: UInt64?
@@ -102,6 +116,8 @@ struct StatusReport: Encodable {
   let totals: Totals
   let rules: [RuleCount]
   let targets: [Target]
+  let replicas: [Replica]
+  let secondDeletes: SecondDeletes
   let parked: Parked
   let flushes: [Flush]
   let lastErrors: [LoggedError]
@@ -114,6 +130,7 @@ extension StatusReport {
     version = identity.version
     uptimeSeconds = (identity.started.duration(to: .now) / .seconds(1)).rounded(toPlaces: 3)
     notReady = snapshot.obstacles.map { Obstacle(check: $0.check, message: $0.message) }
+    degraded = status.degraded.map { Obstacle(check: $0.check, message: $0.message) }
     ready = notReady.isEmpty
     source = Source(
       connected: status.sourceConnected, streaming: status.streaming,
@@ -136,6 +153,11 @@ extension StatusReport {
         name: $0.name, connected: $0.connected, applied: $0.applied.description,
         unacknowledgedBytes: $0.unacknowledgedBytes, lastError: $0.lastError)
     }
+    replicas = status.replicas.map {
+      Replica(
+        name: $0.name, reachable: $0.isReachable, replayed: $0.replayed?.description, problem: $0.problem)
+    }
+    secondDeletes = SecondDeletes(done: statistics.secondDeletes, pending: status.pendingSecondDeletes)
     parked = Parked(transactions: status.parkedTransactions, oldestXid: status.oldestParked)
     flushes = status.openFlushes.map(Flush.init)
     lastErrors = snapshot.recentNotices.map(LoggedError.init)

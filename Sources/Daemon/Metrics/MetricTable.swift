@@ -3,7 +3,7 @@ import Invalidation
 extension Metric {
   /// Every metric, in the order of the exposition. A new one is one entry here; names of the same daemon never
   /// change their meaning, and a key is never a label.
-  static let all: [Metric] = daemon + source + redis + work + positions + continuity + process
+  static let all: [Metric] = daemon + source + redis + work + secondDeletes + positions + continuity + process
 
   private static let daemon: [Metric] = [
     .gauges("cdcd_build_info", "The version of cdcd, as a label; always 1.") {
@@ -21,6 +21,7 @@ extension Metric {
     },
     .counters("cdcd_retries_total", "Failed attempts that were tried again, by side.") {
       bySide(source: $0.statistics.sourceRetries, redis: $0.statistics.redisRetries)
+        + [MetricSample(labels: [("side", "replica")], value: .integer($0.statistics.replicaRetries))]
     },
     .counters("cdcd_reconnects_total", "Connections made again after a loss, by side.") {
       bySide(source: $0.statistics.sourceReconnects, redis: $0.statistics.redisReconnects)
@@ -72,6 +73,28 @@ extension Metric {
     },
     .gauge("cdcd_queue_bytes", "Memory held by changes on their way to Redis.") {
       .integer(UInt64(clamping: $0.status.queueBytes))
+    },
+  ]
+
+  private static let secondDeletes: [Metric] = [
+    .gauges("cdcd_replica_connected", "Whether a read replica answers and follows the source.") { input in
+      input.status.replicas.map {
+        MetricSample(labels: [("replica", $0.name)], value: .flag($0.isReachable))
+      }
+    },
+    .gauges("cdcd_replica_replayed_lsn", "The position that a read replica has replayed, as a byte offset.") {
+      input in
+      input.status.replicas.compactMap { replica in
+        replica.replayed.map {
+          MetricSample(labels: [("replica", replica.name)], value: .integer($0.rawValue))
+        }
+      }
+    },
+    .counter("cdcd_second_deletes_total", "Keys deleted again, for replicas or redelete_after.") {
+      $0.statistics.secondDeletes
+    },
+    .gauge("cdcd_second_deletes_pending", "Keys that wait for their second delete.") {
+      .integer(UInt64(clamping: $0.status.pendingSecondDeletes))
     },
   ]
 

@@ -7,6 +7,12 @@ package struct SetupPlan: Sendable, Equatable {
   package struct Step: Sendable, Equatable {
     package var problem: String
     package var statement: String
+    /// For people, where the statement is long.
+    package var remedy: String?
+    /// Without it cdcd runs, and sees less.
+    package var isOptional = false
+    /// The role may not run it: it is printed for somebody who may.
+    package var isForOthers = false
   }
 
   /// In order; each runs on its own.
@@ -38,6 +44,7 @@ package struct SetupPlan: Sendable, Equatable {
       plan.create(source.publication, tables)
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
+    plan.complete(try DDLTriggers.read(from: session))
     if slot.slot == nil { plan.steps.append(Self.creation(ofSlot: source.slot)) }
     return plan
   }
@@ -77,6 +84,18 @@ package struct SetupPlan: Sendable, Equatable {
     }
   }
 
+  private mutating func complete(_ triggers: DDLTriggers) {
+    guard !triggers.areInstalled else { return }
+    steps.append(
+      Step(
+        problem: "There are no event triggers that tell of DDL, which may change rows without row events.",
+        statement: DDLTriggers.script,
+        remedy: triggers.mayInstall
+          ? "cdcd setup, or: psql -1 -f sql/ddl-triggers.sql"
+          : "\(triggers.user) is no superuser: a superuser runs what cdcd setup --dry-run prints",
+        isOptional: true, isForOthers: !triggers.mayInstall))
+  }
+
   private static func creation(ofSlot name: String) -> Step {
     Step(
       problem: "There is no replication slot \(name).",
@@ -93,12 +112,16 @@ package struct SetupPlan: Sendable, Equatable {
         + "and run cdcd setup again; cdcd then flushes the keys of the rules")
   }
 
-  /// Runs the statements one by one, since a slot cannot be made in a transaction that has written. `report` is
-  /// told each before it runs.
+  /// Runs the steps one by one, since a slot cannot be made in a transaction that has written. `report` is told each
+  /// before it runs, and those that a superuser has to run.
   package func run(on session: CatalogSession, report: (String) -> Void) throws(CatalogError) {
-    for step in steps {
+    for step in steps where !step.isForOthers {
       report(step.statement)
-      _ = try session.rows(step.statement)
+      try session.execute(step.statement)
+    }
+    for step in steps where step.isForOthers {
+      report(
+        "-- A superuser has to run this; without it cdcd runs, and does not see such DDL:\n" + step.statement)
     }
   }
 }

@@ -9,7 +9,9 @@ package enum SourceCheck {
   ) throws(CatalogError) -> [Finding] {
     let plan = try SetupPlan.make(for: configuration, session: session)
     let missing = plan.steps.map { step in
-      Finding(step.problem, remedy: "cdcd setup, or: \(step.statement)")
+      Finding(
+        step.isOptional ? .warning : .error, step.problem,
+        remedy: step.remedy ?? "cdcd setup, or: \(step.statement)")
     }
     return plan.findings + missing + (try conditionFindings(rules: configuration.rules, session: session))
   }

@@ -41,6 +41,8 @@ struct Barrier: Sendable {
   private var askedBelow: UInt64 = 0
 
   var parkedCount: Int { waiting.count - uncheckedCount }
+  /// When the oldest parked transaction arrived.
+  var parkedSince: Int64? { parkedCount > 0 ? waiting.first { $0.isParked }?.since : nil }
 
   /// Whether the stream is to pause: too much waits for an answer, or too many are parked.
   var isFull: Bool {

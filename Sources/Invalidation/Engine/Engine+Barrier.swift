@@ -103,6 +103,8 @@ extension Engine {
       // Another server, or one that crashed: the whole start is judged again.
       return restartSource(after: 0)
     }
+    noticePublication(facts)
+    guard source.phase == .streaming else { return }
     queries.isSnapshotNeeded = true
     askIfNeeded()
   }
@@ -115,13 +117,10 @@ extension Engine {
     report(.warning, "query_connection", "the query connection failed: " + failure.message)
     statistics.sourceRetries += 1
     flushes.questionLost()
-    if failure.kind == .unpublished {
-      source.isDoubted = true
-      rememberUnpublished()
-    }
-    if failure.kind == .shuttingDown || failure.kind == .unpublished {
+    if failure.kind != .unavailable {
       // A held-back confirmation would keep the walsender, and with it a server that shuts down, from ending
-      // (contract 3); and a stream that leaves changes out must not move the watermark.
+      // (contract 3); a stream that leaves changes out must not move the watermark (once it is mended, the publication is
+      // another than the one stored beside it); and commits must not wait for a cdcd that was made a synchronous standby.
       source.failure = failure
       return restartSource(after: source.backoff.next(&random))
     }
@@ -131,13 +130,6 @@ extension Engine {
     // The query connection is the one that learns of a fast shutdown, which has three seconds.
     let delay = min(queries.backoff.next(&random), QueryState.longestDelay)
     queries.link = .down(retryAt: now.monotonic + delay)
-  }
-
-  /// Writes the flush that will be due into the watermark now, so that a restart before it is mended remembers it.
-  private mutating func rememberUnpublished() {
-    guard source.phase == .streaming else { return }
-    openGap(.publicationChanged, rules: Array(configuration.rules.indices))
-    for target in targets.indices { closeBatch(target) }
   }
 
   /// A full barrier that no query can clear, and for so long: the stream may be that of a server that is gone.

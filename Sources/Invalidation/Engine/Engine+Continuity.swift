@@ -43,6 +43,7 @@ extension Engine {
       }
     }
     source.suspected = nil
+    recallReplicas()
     start(StartPlan(position: position, gaps: gaps, continues: false))
   }
 
@@ -55,7 +56,8 @@ extension Engine {
     return false
   }
 
-  /// Flushes that were open, and rules that were added or changed, since the watermark was written.
+  /// Flushes that were open, rules that were added or changed, and tables that were published anew, since the
+  /// watermark was written.
   private func changesSince(_ found: RedisTarget.Found) -> [StartPlan.Gap] {
     guard let watermark = Watermark(found.watermark) else { return [] }
     var gaps: [StartPlan.Gap] = []
@@ -63,20 +65,32 @@ extension Engine {
       watermark.openFlushes.contains(fingerprint.rules[$0])
     }
     if !interrupted.isEmpty { gaps.append(StartPlan.Gap(reason: .flushInterrupted, rules: interrupted)) }
-    if watermark.rules != fingerprint.whole {
-      let known = String(decoding: found.ruleSet, as: UTF8.self).split(separator: " ").map(String.init)
-      // Without the list that belongs to the watermark every rule counts as changed.
-      let changed = configuration.rules.indices.filter {
-        known.first != watermark.rules || !known.dropFirst().contains(fingerprint.rules[$0])
-      }
-      if !changed.isEmpty { gaps.append(StartPlan.Gap(reason: .rulesChanged, rules: changed)) }
-    }
-    return gaps
+    return gaps + self.gaps(fingerprint.differences(from: found.ruleSet, of: watermark.rules))
   }
 
-  /// What is written beside the watermark so that `changesSince` can compare.
-  var ruleSetText: [UInt8] {
-    Array(([fingerprint.whole] + fingerprint.rules).joined(separator: " ").utf8)
+  func gaps(_ differences: RuleSetFingerprint.Differences) -> [StartPlan.Gap] {
+    [
+      StartPlan.Gap(reason: .rulesChanged, rules: differences.changed),
+      StartPlan.Gap(reason: .publicationChanged, rules: differences.republished),
+    ].filter { !$0.rules.isEmpty }
+  }
+
+  /// Another look at the publication while the stream flows: what was taken out and put back since the last one has
+  /// left changes out, and the stream does not tell.
+  mutating func noticePublication(_ facts: SourceFacts) {
+    let present = RuleSetFingerprint(configuration.rules, publication: facts.publication)
+    guard present != fingerprint else { return }
+    for gap in gaps(present.differences(from: fingerprint)) { openGap(gap.reason, rules: gap.rules) }
+    // A halt must be found again by the next start.
+    guard source.phase == .streaming else { return }
+    // Not before: the watermark that names the new set has to name the flush as well.
+    fingerprint = present
+    rewriteWatermarkHead()
+    for target in targets.indices {
+      targets[target].owesRuleSet = true
+      targets[target].needsWatermark = true
+      closeSmallBatch(target)
+    }
   }
 
   /// A target answered while this process's chain stands: goes on, or finds the chain broken.
@@ -171,7 +185,8 @@ extension Engine {
     watermarkHead =
       Watermark(
         system: continuity.system, timeline: continuity.timeline, crashMarker: continuity.crashMarker,
-        rules: fingerprint.whole, run: configuration.runIdentifier, batch: 0, applied: .zero, settled: .zero,
+        rules: fingerprint.whole, replicas: replicas.compactMap(\.entry), run: configuration.runIdentifier,
+        batch: 0, applied: .zero, settled: .zero,
         openFlushes: []
       ).head
   }

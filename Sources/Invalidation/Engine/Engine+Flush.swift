@@ -76,6 +76,10 @@ extension Engine {
       return
     }
     flushes.begin(rules: configuration.rules, leases: configuration.leases, targets: targets.count)
+    if flushes.open.allSatisfy(\.reason.concernsSecondDeletesOnly), let job = flushes.job {
+      flushes.job?.passedAt = now.monotonic
+      return beginSecondRound(job)
+    }
     askIfNeeded()
   }
 

@@ -78,7 +78,7 @@ extension Engine {
     let batch = encoder.batch(
       targets[target].open, watermarkKeys: watermarkKeys, previous: targets[target].tip, value: value,
       applied: applied, settled: settled, commitTimes: targets[target].openCommitTimes,
-      ruleSet: targets[target].owesRuleSet ? ruleSetText : nil)
+      ruleSet: targets[target].owesRuleSet ? fingerprint.text : nil)
     targets[target].owesRuleSet = false
     targets[target].tip = value
     targets[target].dropOpen()

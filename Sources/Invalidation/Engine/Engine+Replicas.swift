@@ -33,21 +33,38 @@ extension Engine {
     if replicas[replica].problem != nil {
       report(.notice, "replica_recovered", "read replica \(configuration.replicas[replica]) counts again")
     }
-    let hasCrashed = replicas[replica].crashMarker.map { $0 != facts.crashMarker } ?? false
     let progressed = facts.replayed > replicas[replica].replayed
     replicas[replica].hasAnswered = true
     replicas[replica].problem = nil
     replicas[replica].backoff.reset()
-    replicas[replica].crashMarker = facts.crashMarker
     replicas[replica].replayed = facts.replayed
     if progressed { replicas[replica].recheckDelay = ReplicaState.firstRecheck }
     replicas[replica].neededAt = now.monotonic + replicas[replica].recheckDelay
     replicas[replica].nextAskAt = now.monotonic + ReplicaState.idleInterval
     replicas[replica].recheckDelay = min(
       replicas[replica].recheckDelay * 2, ReplicaState.slowestRecheck)
-    if hasCrashed { openGap(.replicaCrashed, rules: Array(configuration.rules.indices)) }
+    compare(replica, ReplicaState.entry(of: configuration.replicas[replica], facts.incarnation))
     secondDeletes.pass(replayedByAll, at: now.monotonic)
     runTimers()
+  }
+
+  /// A replica that was started anew may have shown an older state for a moment, also while cdcd was not there to see
+  /// it: what its readers filled then is deleted once more.
+  private mutating func compare(_ replica: Int, _ entry: String) {
+    guard replicas[replica].entry != entry else { return }
+    replicas[replica].entry = entry
+    rewriteWatermarkHead()
+    coverAgain(Array(configuration.rules.indices), .replicaRestarted)
+  }
+
+  /// The judged watermarks tell which replicas their second deletes were made for.
+  mutating func recallReplicas() {
+    let known = targets.map { Watermark($0.found.watermark)?.replicas ?? [] }
+    for replica in replicas.indices {
+      let name = ReplicaState.entry(of: configuration.replicas[replica], nil)
+      let entries = known.map { entries in entries.first { $0.hasPrefix(name) } }
+      replicas[replica].entry = entries.allSatisfy { $0 == entries[0] } ? entries[0] : nil
+    }
   }
 
   private func problem(of facts: ReplicaFacts, _ continuity: Continuity) -> String? {
@@ -56,7 +73,9 @@ extension Engine {
       return "it is a standby of another database cluster (system identifier \(facts.systemIdentifier))"
     }
     if facts.timeline != continuity.timeline {
-      return "it follows timeline \(facts.timeline), and the source is on \(continuity.timeline)"
+      return
+        "it follows timeline \(facts.timeline), and the source is on \(continuity.timeline); a role that is no member"
+        + " of pg_read_all_stats learns of a new timeline late"
     }
     return nil
   }
@@ -133,12 +152,17 @@ extension Engine {
     if !unflushable.isEmpty { openGap(.secondDeletesCollapsed, rules: unflushable) }
     guard source.phase == .streaming else { return }
     rules.removeAll { unflushable.contains($0) }
-    let uncovered = rules.filter { !flushes.isInSecondRound(of: $0) }
+    coverAgain(rules, .secondDeletesCollapsed)
+  }
+
+  /// A flush is to delete what readers of replicas, and those who fill by a plain SET, may have filled until now.
+  private mutating func coverAgain(_ rules: [Int], _ reason: GapReason) {
+    let uncovered = rules.filter { !flushes.isBeingFlushed($0) }
     if uncovered.count < rules.count {
-      flushes.coverMore()
+      flushes.coverMore(notBefore: now.monotonic + secondDeletes.longestDelay(of: rules))
       askIfNeeded()
     }
-    if !uncovered.isEmpty { requireFlush(.secondDeletesCollapsed, rules: uncovered) }
+    if !uncovered.isEmpty { requireFlush(reason, rules: uncovered) }
     moveWatermark()
   }
 

@@ -15,6 +15,7 @@ extension Engine {
       return start(StartPlan(position: position, gaps: [], continues: true))
     }
     forgetChain()
+    fingerprint = RuleSetFingerprint(configuration.rules, publication: facts.publication)
     confirmed.restart(at: facts.confirmedFlush)
     source.phase = .judging
     for target in targets.indices where targets[target].isConnected { ask(target) }
@@ -34,11 +35,6 @@ extension Engine {
   }
 
   mutating func start(_ plan: StartPlan) {
-    var plan = plan
-    if source.isDoubted {
-      plan.gaps.append(
-        StartPlan.Gap(reason: .publicationChanged, rules: Array(configuration.rules.indices)))
-    }
     source.plan = plan
     source.phase = .starting
     emit(.startReplication(plan.position))
@@ -74,8 +70,9 @@ extension Engine {
         openGap(gap.reason, rules: gap.rules)
       }
     }
+    if plan.continues { noticePublication(facts) }
+    guard source.phase == .streaming else { return }
     if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
-    source.isDoubted = false
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)
     // A flush that was open goes on from its barrier.
     beginFlushIfNeeded()
@@ -109,7 +106,6 @@ extension Engine {
     let isNews = failure.kind != .slotInUse || !source.waitsForSlot
     source.waitsForSlot = failure.kind == .slotInUse
     source.failure = failure
-    if failure.kind == .unpublished { source.isDoubted = true }
     statistics.sourceRetries += 1
     let delay =
       failure.kind == .slotInUse ? slotRetryDelay() : source.backoff.next(&random)

@@ -63,7 +63,7 @@ extension Engine {
 
   /// Once a flush has deleted what readers of the primary may have filled, its second round is for the others.
   private func holdsReadiness(_ flush: FlushState.Open) -> Bool {
-    if flush.reason == .secondDeletesCollapsed { return false }
+    if flush.reason.concernsSecondDeletesOnly { return false }
     guard let job = flushes.job, job.round > 0 else { return true }
     return flush.generation > job.generation
   }

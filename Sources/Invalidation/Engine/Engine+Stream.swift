@@ -31,6 +31,7 @@ extension Engine {
     case .commit(let end): commit(end)
     case .relation(let relation): bind(relation)
     case .truncate(let relations): relations.forEach { truncate($0) }
+    case .logicalMessage("cdcd.ddl", let content): tableChanged(by: message.extracting(content))
     case .logicalMessage, .irrelevant: break
     }
   }
@@ -136,6 +137,7 @@ extension Engine {
 
   private mutating func bind(_ relation: Relation) {
     let bound = BoundRelation(relation, rules: configuration.rules)
+    compareWithKnown(bound)
     stream.lastIndex = -1
     let table = statistics.tables.firstIndex(of: relation.table) ?? -1
     if let index = stream.indices[relation.identifier] {
@@ -165,7 +167,7 @@ extension Engine {
   }
 
   /// Nothing may be skipped in silence: what cannot be read may have been any change.
-  private mutating func malformed(_ problem: String) {
+  mutating func malformed(_ problem: String) {
     statistics.malformedMessages += 1
     if stream.reported.insert(problem).inserted {
       report(.error, "malformed_message", "a replication message could not be read: " + problem)

@@ -38,7 +38,7 @@ extension Engine {
     case .idle:
       if waitsForVisibility { consider(queries.recheckAt) }
       consider(barrier.snapshotAt + Barrier.snapshotLifetime)
-      consider(queries.renewedAt + QueryState.renewal)
+      consider(renewalDue)
     case .connecting: break
     }
     considerSecondDeletes(consider)
@@ -119,6 +119,14 @@ extension Engine {
     askReplicas()
   }
 
+  /// When the server is looked at again. A transaction that stays invisible may wait for cdcd itself, which somebody has
+  /// just made a synchronous standby.
+  private var renewalDue: Int64 {
+    let regular = queries.renewedAt + QueryState.renewal
+    guard let since = barrier.parkedSince else { return regular }
+    return min(regular, max(since, queries.renewedAt) + QueryState.renewalWhileParked)
+  }
+
   private mutating func runQueryTimers() {
     switch queries.link {
     case .down(let retryAt) where retryAt <= now.monotonic:
@@ -130,7 +138,7 @@ extension Engine {
       queries.isSnapshotNeeded = true
       queries.link = .connecting
       emit(.reconnectQuery)
-    case .idle where queries.renewedAt + QueryState.renewal <= now.monotonic:
+    case .idle where renewalDue <= now.monotonic:
       queries.link = .connecting
       emit(.reconnectQuery)
     case .idle

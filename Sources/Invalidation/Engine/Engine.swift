@@ -9,11 +9,12 @@ import DequeModule
 ///
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
 /// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
-/// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), flushes (`Engine+Flush`) and
+/// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), flushes (`Engine+Flush`) and
 /// time (`Engine+Timers`).
 package struct Engine: Sendable {
   let configuration: EngineConfiguration
-  let fingerprint: RuleSetFingerprint
+  /// Of the rules, and of the publication as it was looked at last.
+  var fingerprint: RuleSetFingerprint
   let encoder: BatchEncoder
   package internal(set) var statistics = Statistics()
   var effects = Deque<Effect>()
@@ -46,7 +47,7 @@ package struct Engine: Sendable {
   /// `seed` feeds the jitter of the backoff.
   package init(configuration: EngineConfiguration, seed: UInt64, now: Moment) {
     self.configuration = configuration
-    self.fingerprint = RuleSetFingerprint(configuration.rules)
+    self.fingerprint = RuleSetFingerprint(configuration.rules, publication: [:])
     self.encoder = BatchEncoder(command: configuration.command, leases: configuration.leases)
     self.random = SplitMix64(seed: seed)
     self.now = now

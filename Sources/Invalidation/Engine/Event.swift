@@ -57,10 +57,13 @@ package struct SourceFacts: Sendable, Equatable {
   package var slotCreated: Bool
   /// Whether some role, database or the server runs with `synchronous_commit = off`.
   package var asynchronousCommit: Bool
+  /// For each ruled table a text that changes whenever changes of the table may have been left out: with the table
+  /// itself, its name, the publication, and what makes the table a part of it.
+  package var publication: [TableName: String]
 
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN,
-    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool
+    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -69,6 +72,7 @@ package struct SourceFacts: Sendable, Equatable {
     self.confirmedFlush = confirmedFlush
     self.slotCreated = slotCreated
     self.asynchronousCommit = asynchronousCommit
+    self.publication = publication
   }
 }
 
@@ -80,18 +84,19 @@ package struct ReplicaFacts: Sendable, Equatable {
   /// The timeline that it follows, as far as it tells: the largest of `pg_stat_wal_receiver.received_tli`,
   /// `pg_control_recovery().min_recovery_end_timeline` and `pg_control_checkpoint().timeline_id`.
   package var timeline: UInt32
-  /// As `SourceFacts.crashMarker`: a replica that crashed may open for reads at an older state than before.
-  package var crashMarker: String
+  /// A text that changes when the server starts and when it recovers from a crash, and differs between servers: after
+  /// either a replica may open for reads at an older state than it had shown before.
+  package var incarnation: String
   /// `pg_last_wal_replay_lsn()`: the end of what its readers see.
   package var replayed: LSN
 
   package init(
-    isStandby: Bool, systemIdentifier: String, timeline: UInt32, crashMarker: String, replayed: LSN
+    isStandby: Bool, systemIdentifier: String, timeline: UInt32, incarnation: String, replayed: LSN
   ) {
     self.isStandby = isStandby
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
-    self.crashMarker = crashMarker
+    self.incarnation = incarnation
     self.replayed = replayed
   }
 }

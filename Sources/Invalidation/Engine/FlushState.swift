@@ -93,8 +93,12 @@ struct FlushState: Sendable {
   /// Asks for a flush of the rule; answers false when one that has not begun covers it already.
   mutating func request(_ rule: Int, _ reason: GapReason, fingerprint: [String]) -> Bool {
     if let index = open.firstIndex(where: { $0.rule == rule }) {
-      // Second deletes alone deny nobody's readiness; what is asked for now may.
-      if open[index].reason == .secondDeletesCollapsed { open[index].reason = reason }
+      if open[index].reason.concernsSecondDeletesOnly, !reason.concernsSecondDeletesOnly {
+        // What was open walks the keys once, behind the replicas; the new request needs more, and sooner.
+        open[index].reason = reason
+        open[index].generation = next()
+        return true
+      }
       // A job that waits for its transaction covers everything up to then.
       if job == nil || job?.phase == .needsTransaction || open[index].generation > job?.generation ?? 0 {
         return false
@@ -112,7 +116,7 @@ struct FlushState: Sendable {
     return generation
   }
 
-  /// Makes a job of all that is open.
+  /// Makes a job of all that is open, which begins with its barrier.
   mutating func begin(rules: [Rule], leases: Bool, targets: Int) {
     let indices = open.map(\.rule)
     var patterns: [Pattern] = []
@@ -143,12 +147,13 @@ struct FlushState: Sendable {
   /// The round before is done on every target. The next one begins `delay` after the barrier, or after every replica
   /// has passed it.
   mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
-    guard let number = job?.scans.count, let passedAt = job?.passedAt else { return }
-    job?.round = 1
-    job?.needsAnotherRound = false
-    job?.scans = Array(repeating: Scan(), count: number)
-    job?.notBefore = passedAt + delay
-    job?.phase = hasReplicas ? .needsWALEnd : .waitingForPlainSets
+    guard var job else { return }
+    job.round = 1
+    job.needsAnotherRound = false
+    job.scans = Array(repeating: Scan(), count: job.scans.count)
+    job.notBefore = max(job.notBefore, job.passedAt + delay)
+    job.phase = hasReplicas ? .needsWALEnd : .waitingForPlainSets
+    self.job = job
   }
 
   /// Every replica shows what the second round has to cover.
@@ -163,20 +168,20 @@ struct FlushState: Sendable {
     return open.contains { $0.generation > job.generation }
   }
 
-  /// Whether the job has done the first round of the rule, so that a second one can cover what is visible now.
-  func isInSecondRound(of rule: Int) -> Bool {
-    guard let job, job.round > 0 else { return false }
-    return job.rules.contains(rule)
-  }
+  /// Whether the job has the rule, so that its second round can cover what is visible now.
+  func isBeingFlushed(_ rule: Int) -> Bool { job?.rules.contains(rule) ?? false }
 
-  /// Makes a second round cover what is visible now. The one under way goes on as it is: a replica that is always late
-  /// would never reach a position that moves.
-  mutating func coverMore() {
-    switch job?.phase {
-    case .needsWALEnd, nil: break
-    case .askingWALEnd: job?.phase = .needsWALEnd
-    default: job?.needsAnotherRound = true
+  /// Makes a second round cover what is visible now, with plain SETs until `notBefore`. One that is under way goes on
+  /// as it is, and another follows: a replica that is always late would never reach a position that moves.
+  mutating func coverMore(notBefore: Int64) {
+    guard var job else { return }
+    switch job.phase {
+    case _ where job.round == 0: job.notBefore = max(job.notBefore, notBefore)
+    case .needsWALEnd: break
+    case .askingWALEnd: job.phase = .needsWALEnd
+    default: job.needsAnotherRound = true
     }
+    self.job = job
   }
 
   /// The question that was under way will not be answered.

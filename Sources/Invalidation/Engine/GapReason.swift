@@ -19,18 +19,24 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case rulesChanged = "rules_changed"
   /// TRUNCATE on a ruled table.
   case truncate
+  /// DDL changed rows of a ruled table without row events.
+  case tableChanged = "table_changed"
   /// A message of the server could not be decoded.
   case malformedMessage = "malformed_message"
   /// A row image did not carry a column that a key needs.
   case incompleteRow = "incomplete_row"
-  /// For a while the publication did not carry every change of the ruled tables.
+  /// The table was published anew, so that for a while its changes may have been left out.
   case publicationChanged = "publication_changed"
-  /// A read replica recovered from a crash: for a moment its readers may have seen an older state than before.
-  case replicaCrashed = "replica_crashed"
+  /// A read replica is new, or was started anew: for a moment its readers may have seen an older state than before.
+  case replicaRestarted = "replica_restarted"
   /// Second deletes outgrew their memory, or waited longer than `retain` for a replica: a flush does their work.
   case secondDeletesCollapsed = "second_deletes_collapsed"
   /// A flush had not finished when cdcd last stopped.
   case flushInterrupted = "flush_interrupted"
+
+  /// Whether only readers of replicas, and those who fill by a plain SET, may have put back what was deleted once: a
+  /// flush has to walk the keys once, as its second round does.
+  var concernsSecondDeletesOnly: Bool { self == .replicaRestarted || self == .secondDeletesCollapsed }
 
   /// One sentence for people.
   package var explanation: String {
@@ -46,10 +52,13 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .crashRecovery: "the server recovered from a crash with synchronous_commit=off in use"
     case .rulesChanged: "rules were added or changed since the watermark was written"
     case .truncate: "a ruled table was truncated"
+    case .tableChanged:
+      "a ruled table was altered or dropped, or a partition of it attached, detached or dropped"
     case .malformedMessage: "a replication message could not be decoded"
     case .incompleteRow: "a row image lacked a column that a key needs"
-    case .publicationChanged: "the publication did not carry every change of the ruled tables"
-    case .replicaCrashed: "a read replica recovered from a crash, and may have served older rows again"
+    case .publicationChanged:
+      "a ruled table was taken out of the publication and put back, or made or named anew: its changes may have been left out"
+    case .replicaRestarted: "a read replica is new or was started anew, and may have served older rows again"
     case .secondDeletesCollapsed:
       "second deletes waited too long for a read replica, or were too many"
     case .flushInterrupted: "a flush had not finished when cdcd last stopped"

@@ -10,9 +10,15 @@ struct ReplicaState: Sendable {
   var hasAnswered = false
   /// As far as it has replayed the source's present timeline; zero while that is not known.
   var replayed = LSN.zero
-  var crashMarker: String?
+  /// Its entry in the watermark: which server, and which start of it, the second deletes up to there were made for.
+  var entry: String?
   /// Why its answers do not count, or none came.
   var problem: String?
+
+  /// How the replica of this name stands in the watermark; without an incarnation, what its entry begins with.
+  static func entry(of name: String, _ incarnation: String?) -> String {
+    shortHash(name) + ":" + (incarnation.map(shortHash) ?? "")
+  }
 
   /// Nanoseconds.
   static let firstRecheck: Int64 = 5_000_000

@@ -18,8 +18,6 @@ struct SourceState: Sendable {
   var facts: SourceFacts?
   /// What the judgement decided, until the server has started the stream.
   var plan: StartPlan?
-  /// The publication was found incomplete: once it is mended, the rules are flushed.
-  var isDoubted = false
   /// When the stream started.
   var startedAt: Int64 = 0
   var failure: SourceFailure?
@@ -56,9 +54,10 @@ struct QueryState: Sendable {
   /// Since when no query was answered, and why.
   var failingSince: Int64?
   var failure: SourceFailure?
-  /// When the server was last looked at as a whole; it is once a minute.
+  /// When the server was last looked at as a whole; it is once a minute, and sooner while a transaction is parked.
   var renewedAt: Int64 = 0
   static let renewal: Int64 = 60_000_000_000
+  static let renewalWhileParked: Int64 = 5_000_000_000
 
   static let firstRecheck: Int64 = 1_000_000
   static let slowestRecheck: Int64 = 100_000_000

@@ -15,6 +15,13 @@ struct StreamState: Sendable {
     var destination = Destination.undecided
   }
 
+  /// How a ruled table was described last, and where in the WAL; also across connections.
+  struct KnownRelation: Sendable {
+    var relation: Relation
+    var position: LSN
+  }
+
+  var known: [TableName: KnownRelation] = [:]
   var relations: [BoundRelation] = []
   /// By relation: the index into `Statistics.tables`, or -1 for a table without rules.
   var tables: [Int] = []

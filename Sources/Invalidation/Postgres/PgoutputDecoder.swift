@@ -24,7 +24,8 @@ struct PgoutputDecoder {
     case update(relation: UInt32)
     case delete(relation: UInt32)
     case truncate(relations: [UInt32])
-    case logicalMessage(prefix: String)
+    /// Of `pg_logical_emit_message()`; `content` is where its bytes lie.
+    case logicalMessage(prefix: String, content: Range<Int>)
     /// Origin and Type: nothing depends on them.
     case irrelevant
   }
@@ -138,8 +139,9 @@ struct PgoutputDecoder {
     for _ in 0..<(try cursor.uint16()) {
       let flags = try cursor.uint8()
       let column = try cursor.string()
-      try cursor.skip(8)
-      columns.append(Relation.Column(name: column, isKey: flags & 1 == 1))
+      let type = try cursor.uint32()
+      let modifier = try cursor.uint32()
+      columns.append(Relation.Column(name: column, isKey: flags & 1 == 1, type: type, modifier: modifier))
     }
     // An empty schema stands for pg_catalog.
     return Relation(
@@ -159,8 +161,9 @@ struct PgoutputDecoder {
   private static func logicalMessage(_ cursor: inout ByteCursor) throws(DecodeError) -> Message {
     try cursor.skip(9)
     let prefix = try cursor.string()
-    let length = try cursor.uint32()
-    try cursor.skip(Int(length))
-    return .logicalMessage(prefix: prefix)
+    let length = Int(try cursor.uint32())
+    let start = cursor.offset
+    try cursor.skip(length)
+    return .logicalMessage(prefix: prefix, content: start..<start + length)
   }
 }

@@ -1,13 +1,17 @@
 /// What cdcd writes to Redis with every batch: how far the deletes that Redis holds reach, and of which history
 /// (contract 3). Its text is compared byte for byte by the compare-and-set, and is readable on its own:
 ///
-///     cdcd1 system=7412 timeline=1 crash=8172 rules=9f.. run=c0.. batch=12 applied=0/16B3748 settled=0/16B3748 flush=-
+///     cdcd1 system=7412 timeline=1 crash=8172 rules=9f.. replicas=- run=c0.. batch=12 applied=0/16B3748
+///         settled=0/16B3748 flush=-
 package struct Watermark: Sendable, Equatable {
   package var system: String
   package var timeline: UInt32
   package var crashMarker: String
-  /// `RuleSetFingerprint.whole` of the rules in force.
+  /// `RuleSetFingerprint.whole` of the rules in force and of their tables' publication.
   package var rules: String
+  /// For each read replica that the second deletes were made for, which start of which server it was
+  /// (`ReplicaState.entry`).
+  package var replicas: [String]
   package var run: String
   package var batch: UInt64
   package var applied: LSN
@@ -16,7 +20,7 @@ package struct Watermark: Sendable, Equatable {
   package var openFlushes: [String]
 
   private static let fields = [
-    "system", "timeline", "crash", "rules", "run", "batch", "applied", "settled", "flush",
+    "system", "timeline", "crash", "rules", "replicas", "run", "batch", "applied", "settled", "flush",
   ]
 
   package var text: [UInt8] {
@@ -28,17 +32,28 @@ package struct Watermark: Sendable, Equatable {
   /// The part that does not change from batch to batch.
   var head: [UInt8] {
     Array(
-      "cdcd1 system=\(system) timeline=\(timeline) crash=\(crashMarker) rules=\(rules) run=\(run)".utf8)
+      "cdcd1 system=\(system) timeline=\(timeline) crash=\(crashMarker) rules=\(rules)".utf8)
+      + Array(" replicas=\(Watermark.list(replicas)) run=\(run)".utf8)
+  }
+
+  fileprivate static func list(_ entries: [String]) -> String {
+    entries.isEmpty ? "-" : entries.joined(separator: ",")
+  }
+
+  private static func entries(_ list: Substring) -> [String] {
+    list == "-" ? [] : list.split(separator: ",").map(String.init)
   }
 
   package init(
-    system: String, timeline: UInt32, crashMarker: String, rules: String, run: String, batch: UInt64,
-    applied: LSN, settled: LSN, openFlushes: [String]
+    system: String, timeline: UInt32, crashMarker: String, rules: String, replicas: [String] = [],
+    run: String,
+    batch: UInt64, applied: LSN, settled: LSN, openFlushes: [String]
   ) {
     self.system = system
     self.timeline = timeline
     self.crashMarker = crashMarker
     self.rules = rules
+    self.replicas = replicas
     self.run = run
     self.batch = batch
     self.applied = applied
@@ -55,13 +70,13 @@ package struct Watermark: Sendable, Equatable {
       guard word.hasPrefix(field + "=") else { return nil }
       values.append(word.dropFirst(field.count + 1))
     }
-    guard let timeline = UInt32(values[1]), let batch = UInt64(values[5]),
-      let applied = LSN(values[6]), let settled = LSN(values[7])
+    guard let timeline = UInt32(values[1]), let batch = UInt64(values[6]),
+      let applied = LSN(values[7]), let settled = LSN(values[8])
     else { return nil }
     self.init(
       system: String(values[0]), timeline: timeline, crashMarker: String(values[2]),
-      rules: String(values[3]), run: String(values[4]), batch: batch, applied: applied, settled: settled,
-      openFlushes: values[8] == "-" ? [] : values[8].split(separator: ",").map(String.init))
+      rules: String(values[3]), replicas: Watermark.entries(values[4]), run: String(values[5]), batch: batch,
+      applied: applied, settled: settled, openFlushes: Watermark.entries(values[9]))
   }
 }
 
@@ -74,11 +89,7 @@ extension [UInt8] {
     append(contentsOf: " settled=".utf8)
     append(settled)
     append(contentsOf: " flush=".utf8)
-    if openFlushes.isEmpty {
-      append(UInt8(ascii: "-"))
-    } else {
-      append(contentsOf: openFlushes.joined(separator: ",").utf8)
-    }
+    append(contentsOf: Watermark.list(openFlushes).utf8)
   }
 }
 
@@ -86,8 +97,7 @@ extension [UInt8] {
 struct WatermarkKeys: Sendable, Equatable {
   /// Holds the watermark.
   var watermark: [UInt8]
-  /// Holds the fingerprints of the rules that the watermark's `rules` stands for, so that the next run can tell
-  /// which of them changed: the whole's fingerprint, then each rule's.
+  /// Holds what the watermark's `rules` stands for: `RuleSetFingerprint.text`.
   var rules: [UInt8]
 
   init(system: String, slot: String) {

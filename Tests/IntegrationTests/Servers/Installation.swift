@@ -7,7 +7,10 @@ final class Installation: Sendable {
   let folder: TemporaryFolder
   let postgres: PostgresServer
   let redis: RedisServer
+  /// Read replicas that the configuration names, running.
+  let standbys: [PostgresServer]
   private let options: Options
+  private let rules: Mutex<String>
   private let running = Mutex<CDCDProcess?>(nil)
 
   struct Options: Sendable {
@@ -18,18 +21,26 @@ final class Installation: Sendable {
     var retain = "2s"
     var onGap = "flush"
     var postgresSettings: [String] = []
+    /// So many read replicas.
+    var standbys = 0
+    var standbySettings: [String] = []
     var redisOptions = ["--save", "", "--appendonly", "no"]
   }
 
   /// Starts both servers and makes the tables, and when asked to sets up and starts cdcd until it is ready.
   init(_ options: Options = Options(), start: Bool = true) throws {
     self.options = options
+    rules = Mutex(options.rules)
     folder = try TemporaryFolder()
     postgres = try PostgresServer(in: folder, settings: options.postgresSettings)
     redis = try RedisServer(in: folder, options: options.redisOptions)
     try postgres.start()
     try redis.start()
     try postgres.query(options.schema)
+    standbys = try (0..<options.standbys).map { [postgres] number in
+      try PostgresServer(standbyOf: postgres, named: "standby\(number)", settings: options.standbySettings)
+    }
+    for standby in standbys { try standby.start() }
     if start {
       try setUp()
       try startCDCD().waitUntilReady()
@@ -44,6 +55,9 @@ final class Installation: Sendable {
     }
   }
 
+  /// The list under `rules:` of whatever starts from now on.
+  func setRules(_ text: String) { rules.withLock { $0 = text } }
+
   /// Writes a configuration and answers with its path.
   func configuration(httpPort: Int, named name: String = "rules.yaml") throws -> String {
     try folder.write(
@@ -51,6 +65,7 @@ final class Installation: Sendable {
       source:
         postgres: \(postgres.url)
         retain: \(options.retain)
+        replicas: [\(standbys.map(\.url).joined(separator: ", "))]
       redis:
         url: \(redis.url)
       http:
@@ -59,7 +74,7 @@ final class Installation: Sendable {
         level: debug
       on_gap: \(options.onGap)
       rules:
-      \(options.rules)
+      \(rules.withLock { $0 })
       """, to: name)
   }
 

@@ -12,6 +12,8 @@ final class PostgresServer: Sendable {
 
   let port: Int
   private let folder: TemporaryFolder
+  private let name: String
+  private let ownSettings: [String]
   private let settings: [String]
   private let process = Mutex<ServerProcess?>(nil)
 
@@ -19,20 +21,41 @@ final class PostgresServer: Sendable {
   /// PostgreSQL refuses to run as root; Debian's package made this user.
   static let user = getuid() == 0 ? "postgres" : nil
 
-  /// Does not start it.
-  init(in folder: TemporaryFolder, settings: [String] = []) throws {
+  /// A new cluster. Does not start it.
+  convenience init(in folder: TemporaryFolder, settings: [String] = []) throws {
+    try self.init(in: folder, named: "postgres", settings: settings)
+    let template = try PostgresTemplate.folder()
+    let result = try CommandResult.of(["/bin/cp", "-a", template, folder.file(name)], in: folder)
+    guard result.status == 0 else { throw TimedOut(description: result.output) }
+  }
+
+  /// A streaming standby of a server that runs, with the same settings and more. Does not start it.
+  convenience init(standbyOf primary: PostgresServer, named name: String, settings: [String] = []) throws {
+    try self.init(in: primary.folder, named: name, settings: primary.ownSettings + settings)
+    let path = folder.file(name)
+    try PostgresTemplate.makeFolder(path)
+    let backup = try ServerProcess(
+      [
+        "\(Self.binaries)/pg_basebackup", "-D", path + "/data", "-R", "--no-sync", "--checkpoint=fast", "-d",
+        "host=127.0.0.1 port=\(primary.port) user=postgres",
+      ], log: folder.file(name + "-backup.log"), user: Self.user)
+    guard try backup.waitForExit(within: .seconds(60)) == 0 else {
+      throw TimedOut(description: try backup.output)
+    }
+  }
+
+  private init(in folder: TemporaryFolder, named name: String, settings: [String]) throws {
     self.folder = folder
+    self.name = name
     port = try LoopbackConnection.freePort()
+    ownSettings = settings
     // A crash test kills processes and not the machine, so fsync has nothing to say.
     self.settings =
       [
         "wal_level=logical", "listen_addresses=127.0.0.1", "port=\(port)", "fsync=off",
-        "unix_socket_directories=\(folder.path)/postgres", "shared_buffers=16MB", "max_wal_size=64MB",
+        "unix_socket_directories=\(folder.path)/\(name)", "shared_buffers=16MB", "max_wal_size=64MB",
         "log_min_messages=info",
       ] + settings
-    let template = try PostgresTemplate.folder()
-    let result = try CommandResult.of(["/bin/cp", "-a", template, folder.file("postgres")], in: folder)
-    guard result.status == 0 else { throw TimedOut(description: result.output) }
   }
 
   deinit {
@@ -53,8 +76,8 @@ final class PostgresServer: Sendable {
   func start() throws {
     let options = settings.flatMap { ["-c", $0] }
     let started = try ServerProcess(
-      ["\(Self.binaries)/postgres", "-D", folder.file("postgres/data")] + options,
-      log: folder.file("postgres.log"), deathSignal: "QUIT", user: Self.user)
+      ["\(Self.binaries)/postgres", "-D", folder.file(name + "/data")] + options,
+      log: folder.file(name + ".log"), deathSignal: "QUIT", user: Self.user)
     process.withLock { $0 = started }
     try eventually(within: .seconds(60), "PostgreSQL takes connections") {
       guard started.isRunning else { throw TimedOut(description: try started.output) }
@@ -125,11 +148,16 @@ private enum PostgresTemplate {
     }
   }
 
-  private static func make(in folder: String) throws {
+  /// An empty folder that PostgreSQL's user owns.
+  static func makeFolder(_ folder: String) throws {
     var attributes: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
     if let user = PostgresServer.user { attributes[.ownerAccountName] = user }
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try FileManager.default.setAttributes(attributes, ofItemAtPath: folder)
+  }
+
+  private static func make(in folder: String) throws {
+    try makeFolder(folder)
     let log = folder + ".log"
     defer { unsafe unlink(log) }
     let initdb = try ServerProcess(

@@ -7,6 +7,12 @@ final class RedisServer: Sendable {
   private let folder: TemporaryFolder
   private let options: [String]
   private let process = Mutex<ServerProcess?>(nil)
+  private let replica = Mutex<Replica?>(nil)
+
+  private struct Replica {
+    var port: Int
+    var process: ServerProcess
+  }
 
   /// Does not start it. Without options it keeps nothing on disk: a restart is a loss of all data.
   init(in folder: TemporaryFolder, options: [String] = ["--save", "", "--appendonly", "no"]) throws {
@@ -22,15 +28,57 @@ final class RedisServer: Sendable {
 
   /// Starts it and waits until it answers.
   func start() throws {
-    let started = try ServerProcess(
-      ["/usr/bin/redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.file("redis")]
-        + options,
-      log: folder.file("redis.log"))
+    let started = try launch(port: port, folder: "redis", options)
     process.withLock { $0 = started }
+  }
+
+  /// Starts a process and waits until it answers.
+  private func launch(port: Int, folder name: String, _ options: [String]) throws -> ServerProcess {
+    let started = try ServerProcess(
+      ["/usr/bin/redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.file(name)]
+        + options, log: folder.file("redis.log"))
     try eventually(within: .seconds(30), "Redis answers") {
       guard started.isRunning else { throw TimedOut(description: try started.output) }
-      return try self.client()("PING") == .text("PONG")
+      return try RedisClient(port: port, timeout: .seconds(10))("PING") == .text("PONG")
     }
+    return started
+  }
+
+  /// Starts a replica and waits until it has everything.
+  func startReplica() throws {
+    let port = try LoopbackConnection.freePort()
+    let name = "redis-\(port)"
+    try FileManager.default.createDirectory(atPath: folder.file(name), withIntermediateDirectories: true)
+    let started = try launch(
+      port: port, folder: name, options + ["--replicaof", "127.0.0.1", "\(self.port)"])
+    replica.withLock { $0 = Replica(port: port, process: started) }
+    let client = try RedisClient(port: port, timeout: .seconds(10))
+    try eventually(within: .seconds(30), "the replica has caught up") {
+      try client("INFO", "replication").text?.contains("master_link_status:up") == true
+    }
+  }
+
+  /// From here on the replica learns nothing any more.
+  func cutOffReplica() throws { _ = try replicaClient()("REPLICAOF", "127.0.0.1", "1") }
+
+  /// Kills the primary. The replica becomes primary, with what it knows, at the address of the old one.
+  func failOver() throws {
+    try kill()
+    let client = try replicaClient()
+    _ = try client("REPLICAOF", "NO", "ONE")
+    _ = try client("CONFIG", "SET", "port", "\(port)")
+    let promoted = replica.withLock { replica in
+      defer { replica = nil }
+      return replica?.process
+    }
+    process.withLock { $0 = promoted }
+  }
+
+  private func replicaClient() throws -> RedisClient {
+    guard let port = replica.withLock({ $0?.port }) else {
+      throw TimedOut(description: "Redis has no replica")
+    }
+    return try RedisClient(port: port, timeout: .seconds(10))
   }
 
   /// Ends it in order: SIGTERM saves what it is configured to save.
@@ -43,6 +91,18 @@ final class RedisServer: Sendable {
     guard let running = process.withLock({ $0 }) else { return }
     running.signal(number)
     _ = try running.waitForExit()
+  }
+
+  /// Keeps a copy of the append-only file as it is now.
+  func copyAppendOnlyFile() throws {
+    try? FileManager.default.removeItem(atPath: folder.file("kept"))
+    try FileManager.default.copyItem(atPath: folder.file("redis/appendonlydir"), toPath: folder.file("kept"))
+  }
+
+  /// Puts the copy back, as a restored disk would; only while it does not run.
+  func restoreAppendOnlyFile() throws {
+    try FileManager.default.removeItem(atPath: folder.file("redis/appendonlydir"))
+    try FileManager.default.moveItem(atPath: folder.file("kept"), toPath: folder.file("redis/appendonlydir"))
   }
 
   func freeze() { process.withLock { $0?.signal(SIGSTOP) } }

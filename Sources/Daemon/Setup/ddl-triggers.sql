@@ -1,0 +1,1 @@
+../../../sql/ddl-triggers.sql

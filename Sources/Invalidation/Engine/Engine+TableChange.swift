@@ -1,0 +1,34 @@
+/// DDL that changes rows without row events: a flush is all that covers it (contract 4).
+extension Engine {
+  /// A message of `sql/ddl-triggers.sql`: the command, a line feed, and the quoted name of a table that it changed.
+  ///
+  /// Every ALTER TABLE counts: which rows it changes for readers, the command alone does not tell.
+  mutating func tableChanged(by content: Span<UInt8>) {
+    var bytes: [UInt8] = []
+    for index in content.indices { bytes.append(content[index]) }
+    let parts = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 1)
+    guard parts.count == 2 else { return malformed("a message cdcd.ddl that names no table") }
+    let name = String(decoding: parts[1], as: UTF8.self)
+    let rules = configuration.rules.indices.filter { configuration.rules[$0].table.quoted == name }
+    guard let first = rules.first else { return }
+    // The flush covers it, so the next Relation message is no news.
+    stream.known[configuration.rules[first].table] = nil
+    report(.info, "ddl", String(decoding: parts[0], as: UTF8.self) + " changed " + name)
+    openGap(.tableChanged, rules: rules)
+  }
+
+  /// Without the event triggers, a table that is described otherwise than before tells of the DDL between.
+  mutating func compareWithKnown(_ bound: BoundRelation) {
+    guard !bound.rules.isEmpty else { return }
+    let position = stream.transaction?.position ?? stream.received
+    let table = bound.relation.table
+    if let known = stream.known[table] {
+      // A replay describes the table as it was.
+      guard position >= known.position else { return }
+      if !bound.relation.hasRows(like: known.relation) {
+        openGap(.tableChanged, rules: bound.rules.map(\.index))
+      }
+    }
+    stream.known[table] = StreamState.KnownRelation(relation: bound.relation, position: position)
+  }
+}

@@ -1,0 +1,152 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  /// DDL that changes rows without row events (postgres.md, "Row images").
+  @Suite struct TableChanges {
+    private static let partitions = """
+      CREATE TABLE parts (id int, note text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+      CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+      CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
+      CREATE TABLE parts_2_1 PARTITION OF parts_2 FOR VALUES FROM (10) TO (20);
+      CREATE TABLE parts_3 (id int PRIMARY KEY, note text);
+      INSERT INTO parts VALUES (1), (11);
+      """
+
+    private func installation(triggers: Bool = true) throws -> Installation {
+      var options = Installation.Options()
+      options.schema += Self.partitions
+      options.rules += "\n  - {table: parts, keys: ['part:{id}']}"
+      let installation = try Installation(options, start: false)
+      try installation.setUp()
+      if !triggers {
+        try installation.postgres.query(
+          "DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped"
+        )
+      }
+      try installation.startCDCD().waitUntilReady()
+      return installation
+    }
+
+    /// Statements, each in a transaction of its own, and which of the keys they make stale.
+    static let commands: [(sql: [String], gone: [String])] = [
+      (["ALTER TABLE users ALTER name TYPE text USING upper(name)"], ["user:1"]),
+      (["ALTER TABLE users ADD COLUMN age int DEFAULT 5"], ["user:1"]),
+      (["ALTER TABLE parts DETACH PARTITION parts_1"], ["part:1"]),
+      (["ALTER TABLE parts DETACH PARTITION parts_1 CONCURRENTLY"], ["part:1"]),
+      (
+        [
+          "INSERT INTO parts_3 VALUES (21)",
+          "ALTER TABLE parts ATTACH PARTITION parts_3 FOR VALUES FROM (20) TO (30)",
+        ],
+        ["part:1"]
+      ),
+      (["DROP TABLE parts_1"], ["part:1"]),
+      (["DROP TABLE parts_2_1"], ["part:1"]),
+      (["ALTER TABLE parts_1 ADD CHECK (id >= 0)", "ALTER TABLE parts_1 RENAME TO parts_one"], ["part:1"]),
+      (
+        [
+          "BEGIN; SAVEPOINT a; ALTER TABLE users ADD y int; ROLLBACK TO a; INSERT INTO unruled VALUES (1); COMMIT"
+        ], []
+      ),
+      (["CREATE TABLE parts_4 PARTITION OF parts FOR VALUES FROM (30) TO (40)"], []),
+      (
+        ["CREATE TEMP TABLE t AS SELECT * FROM users", "ALTER TABLE unruled ADD x int", "VACUUM FULL users"],
+        []
+      ),
+    ]
+
+    @Test(
+      "with the event triggers every such command flushes its table, partitions their root",
+      arguments: commands)
+    func told(sql: [String], gone: [String]) throws {
+      let installation = try installation()
+      try installation.postgres.query("INSERT INTO users VALUES (1, NULL, 'ada')")
+      try installation.expectSettled()
+      let redis = try installation.redis.client()
+      let keys = ["user:1", "part:1", "order:{1}:item:1"]
+      for key in keys { try redis("SET", key, "cached") }
+      let session = try installation.postgres.session()
+      for statement in sql { try session.rows(statement) }
+      // /wait is not satisfied before the flush is done.
+      try installation.expectSettled()
+      #expect(try keys.filter { try !redis.exists($0) } == gone)
+      let counted = try installation.cdcd.get("/metrics").body.contains(
+        "cdcd_gaps_total{reason=\"table_changed\"}")
+      #expect(counted == !gone.isEmpty)
+    }
+
+    @Test("a dropped ruled table: its keys go, and cdcd says that it is not published any more")
+    func droppedTable() throws {
+      let installation = try installation()
+      try installation.postgres.query("INSERT INTO users VALUES (1)")
+      try installation.expectSettled()
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "cached")
+      try installation.postgres.query("DROP TABLE users")
+      try installation.expectGone("user:1")
+    }
+
+    @Test(
+      "DDL while cdcd is down is told when it comes back; with on_gap: halt again and again until it is accepted"
+    )
+    func toldLater() throws {
+      var options = Installation.Options()
+      options.onGap = "halt"
+      let installation = try Installation(options, start: false)
+      try installation.setUp()
+      #expect(try installation.startCDCD().process.waitForExit() == 76)
+      let accepted = try installation.startCDCD(with: ["run", "--accept-gap"])
+      try accepted.waitUntilReady()
+      accepted.process.signal(SIGTERM)
+      _ = try accepted.process.waitForExit()
+      try installation.postgres.query("ALTER TABLE users ALTER name TYPE text USING upper(name)")
+      for _ in 0..<2 {
+        let halted = try installation.startCDCD()
+        #expect(try halted.process.waitForExit() == 76)
+        #expect(try halted.process.output.contains("a ruled table was altered"))
+      }
+      try installation.startCDCD(with: ["run", "--accept-gap"]).waitUntilReady()
+    }
+
+    @Test("without the event triggers, the table's next change tells of it", arguments: [false, true])
+    func noticedByTheNextRow(reconnecting: Bool) throws {
+      let installation = try installation(triggers: false)
+      try installation.postgres.query("INSERT INTO users VALUES (1, NULL, 'ada'), (2, NULL, 'bob')")
+      try installation.expectSettled()
+      let redis = try installation.redis.client()
+      for key in ["user:1", "part:1"] { try redis("SET", key, "cached") }
+      try installation.postgres.query("ALTER TABLE users ALTER name TYPE varchar(3) USING upper(name)")
+      if reconnecting {
+        try installation.postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+      }
+      try installation.postgres.query("UPDATE users SET name = 'x' WHERE id = 2")
+      try installation.expectGone("user:1")
+      try installation.expectSettled()
+      #expect(try redis.exists("part:1"))
+      // Known by now.
+      try redis("SET", "user:1", "cached")
+      try installation.postgres.query("UPDATE users SET name = 'y' WHERE id = 2")
+      try installation.expectSettled()
+      #expect(try redis.exists("user:1"))
+    }
+
+    @Test("a column that a rule names is renamed: the rule's keys are flushed, and cdcd says what to mend")
+    func renamedColumn() throws {
+      let installation = try installation()
+      try installation.postgres.query("INSERT INTO users VALUES (1, 'a@example.org', 'ada')")
+      try installation.expectSettled()
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "cached")
+      try installation.postgres.query("ALTER TABLE users RENAME COLUMN email TO mail")
+      try installation.expectGone("user:1")
+      try redis("SET", "user:1", "cached")
+      try installation.postgres.query("UPDATE users SET name = 'x'")
+      try installation.expectGone("user:1")
+      try eventually("cdcd names the column") {
+        let answer = try installation.cdcd.get("/readyz")
+        return answer.status == 503 && answer.body.contains(#"has no column "email"; mend the rule"#)
+      }
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/* The Redis primary: the key, its lease and cdcd's watermark, and the connections of cdcd's instances. */
+
+byte value = ABSENT;       /* the set of transactions that the cached value includes, or ABSENT */
+byte lease = 0;            /* the token of the lease, 0 when there is none */
+byte watermark = 0;        /* index into `marks`, 0 when there is none */
+byte promised = 0;         /* what cdcd has said to be settled in this history (property.pml) */
+
+byte lineage = 0;          /* changes with every failover, as run_id or master_replid do */
+byte failovers = 0;
+byte losses = 0;
+byte evictions = 0;
+
+#if FAILOVERS
+typedef History { byte value; byte lease; byte watermark; byte promised };
+History kept;              /* an earlier moment of the history, to which a failover leads back */
+bit has_kept = 0;
+#endif
+
+/* Every batch is one MULTI: deletes, then a compare-and-set from `previous` to its own index (contract 3). */
+typedef Mark { byte previous; byte applied; byte settled; bit flush; bit deletes };
+Mark marks[MARKS];
+byte marks_used = 1;
+
+mtype = { BATCH, GET, REPAIR, SCAN_LEASES, UNLINK_LEASES, SCAN_VALUES, UNLINK_VALUES };
+
+/* The connection of each instance. What was sent on a broken one may still come; on a severed one it never does. */
+#define STANDS 0
+#define BROKEN 1
+#define SEVERED 2
+#define CLOSED 3
+byte line[INSTANCES] = CLOSED;
+chan requests[INSTANCES] = [QUEUE] of { mtype, byte };
+/* Sent on a connection that its instance has given up, and still on its way. */
+chan late[INSTANCES] = [QUEUE] of { mtype, byte };
+/* Kind, what it says, and the lineage that said it. */
+chan replies[INSTANCES] = [QUEUE] of { mtype, byte, byte };
+#ifdef WATERMARK_APART
+/* The deletes go on a connection of their own. */
+chan apart[INSTANCES] = [3] of { byte };
+#endif
+
+inline delete_key() { value = ABSENT; }
+inline delete_lease() { lease = 0; }
+
+#define DELETES(kind, number) (kind == BATCH && marks[number].deletes)
+
+/* `answer` becomes the watermark of before. */
+inline compare_and_set(number) {
+  answer = watermark;
+  if
+#if defined(UNCONDITIONAL) || defined(NO_WATERMARK)
+  :: true -> watermark = number
+#else
+  :: watermark == marks[number].previous -> watermark = number
+#endif
+  :: else -> skip
+  fi
+}
+
+/* One command, or one MULTI. */
+inline execute() {
+  if
+  :: kind == BATCH ->
+#if !defined(WATERMARK_APART) && !defined(KEY_FIRST) && !defined(LEASE_FIRST)
+     if
+     :: marks[number].deletes -> delete_lease(); delete_key()
+     :: else -> skip
+     fi;
+#endif
+     compare_and_set(number);
+     printf("Redis: batch %d of instance %d: deletes%c, watermark was %d (batch %d builds on %d) and is %d\n",
+       number, me, (marks[number].deletes -> '+' : '-'), answer, number, marks[number].previous, watermark)
+  :: kind == GET -> answer = watermark
+  :: kind == REPAIR ->
+     if
+     :: watermark == 0 -> watermark = number
+     :: else -> skip
+     fi
+  :: kind == SCAN_LEASES -> answer = (lease != 0)
+  :: kind == UNLINK_LEASES -> delete_lease(); printf("Redis: the flush deletes the lease\n")
+  :: kind == SCAN_VALUES -> answer = (value != ABSENT)
+  :: kind == UNLINK_VALUES -> delete_key(); printf("Redis: the flush deletes the key\n")
+  fi
+}
+
+/* One connection. What an instance has given up may still come, or never. */
+proctype Connection(byte me) {
+  mtype kind;
+  byte number, answer;
+  do
+  :: atomic { requests[me]?kind,number;
+#if defined(KEY_FIRST) || defined(LEASE_FIRST)
+       /* Commands of their own instead of one MULTI. */
+       if
+       :: !DELETES(kind, number) -> skip
+       :: DELETES(kind, number) ->
+#ifdef KEY_FIRST
+          delete_key(); printf("Redis: the key is deleted\n")
+#else
+          delete_lease(); printf("Redis: the lease is deleted\n")
+#endif
+       fi
+     };
+     atomic {
+       if
+       :: !DELETES(kind, number) -> skip
+       :: DELETES(kind, number) ->
+#ifdef KEY_FIRST
+          delete_lease(); printf("Redis: the lease is deleted\n")
+#else
+          delete_key(); printf("Redis: the key is deleted\n")
+#endif
+       fi
+     };
+     atomic {
+#endif
+       execute();
+       if
+       :: line[me] == STANDS -> replies[me]!kind,answer,lineage
+       :: else -> skip
+       fi;
+       kind = 0; number = 0; answer = 0 }
+  :: atomic { late[me]?kind,number;
+       printf("Redis: late, on a connection that instance %d has given up:\n", me);
+       execute();
+       if
+       :: kind == BATCH && watermark != number -> SEEN(late_batch_refused)
+       :: kind == BATCH && watermark == number -> SEEN(late_batch_taken)
+       :: else -> skip
+       fi;
+       kind = 0; number = 0; answer = 0 }
+  :: atomic { late[me]?kind,number -> kind = 0; number = 0 }
+#ifdef WATERMARK_APART
+  :: atomic { apart[me]?number ->
+       delete_lease();
+       delete_key();
+       printf("Redis: the deletes of batch %d of instance %d, on their own connection\n", number, me);
+       number = 0 }
+#endif
+  od
+}

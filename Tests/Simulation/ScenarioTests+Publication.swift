@@ -1,0 +1,98 @@
+import Invalidation
+import Testing
+
+extension ScenarioTests {
+  /// A world past its first flush, with a cached order that nothing but a flush of the orders would take away.
+  private func publishedWorld(seed: UInt64, mutation: WorldOptions.Mutation? = nil) -> World {
+    let world = world(seed: seed) {
+      $0.mutation = mutation
+      $0.flushRate = 500
+      $0.promptVisibility = 1_000
+    }
+    world.advance(to: 10 * Time.second)
+    for id in 0..<200 { world.redis.data.set("user:\(100_000 + id)", .cached(Snapshot(tick: 0))) }
+    world.redis.data.set("order[v1]:100000", .cached(Snapshot(tick: 0)))
+    return world
+  }
+
+  /// The users are out of the publication for a while, and some of them change.
+  private func leaveOutUsers(_ world: World) {
+    let known = world.postgres.commits.count
+    world.postgres.publication.takeOut(.users)
+    _ = world.advance(upTo: 30 * Time.second) {
+      world.postgres.commits[known...].contains { !$0.leftOut.isEmpty }
+    }
+    world.postgres.publication.putBack(.users, at: world.now)
+  }
+
+  private func expectOneFlush(_ world: World) {
+    finish(world)
+    #expect(world.tally.count("gap publication_changed") == 1)
+    #expect(world.redis.data.cached("user:100000") == nil)
+    #expect(world.redis.data.cached("order[v1]:100000") != nil, "the orders were published all the time")
+  }
+
+  @Test(arguments: 1...5 as ClosedRange<UInt64>)
+  func aTablePutBackBetweenTwoLooksIsFlushed(seed: UInt64) {
+    let world = publishedWorld(seed: seed)
+    leaveOutUsers(world)
+    #expect(world.tally.count("gap publication_changed") == 0)
+    world.advance(by: 65 * Time.second)
+    expectOneFlush(world)
+  }
+
+  @Test(arguments: 1...5 as ClosedRange<UInt64>)
+  func aTablePutBackWhileNobodyLooksIsFlushed(seed: UInt64) {
+    let world = publishedWorld(seed: seed)
+    let instance = world.instances[0]
+    switch seed % 3 {
+    case 0:
+      instance.kill()
+      leaveOutUsers(world)
+      instance.start()
+    case 1:
+      // The chain of watermarks goes on in the same process.
+      world.postgres.unreachableUntil = world.now + 5 * Time.second
+      instance.source.replicationBroke(.unavailable, "connection timed out")
+      instance.source.queryBroke(.unavailable, "connection timed out")
+      leaveOutUsers(world)
+    default:
+      leaveOutUsers(world)
+      instance.source.queryBroke(.unavailable, "connection timed out")
+    }
+    world.advance(by: 10 * Time.second)
+    expectOneFlush(world)
+  }
+
+  /// Killed anywhere between the look and the flush's end: the next start finds the publication changed, or the
+  /// flush open.
+  @Test(arguments: 0..<20 as Range<Int64>)
+  func aKillAfterTheLookForgetsNothing(step: Int64) {
+    let world = publishedWorld(seed: UInt64(step))
+    let instance = world.instances[0]
+    leaveOutUsers(world)
+    instance.source.queryBroke(.unavailable, "connection timed out")
+    let looks = world.advance(upTo: 5 * Time.second) {
+      instance.process?.engine.statistics.gaps.contains { $0.reason == .publicationChanged } ?? false
+    }
+    #expect(looks)
+    world.advance(by: step * 40 * Time.millisecond)
+    instance.kill()
+    world.advance(by: Time.second)
+    instance.start()
+    finish(world)
+    #expect(world.redis.data.cached("user:100000") == nil && world.redis.data.cached("user:100199") == nil)
+    #expect(world.redis.data.cached("order[v1]:100000") != nil)
+  }
+
+  @Test func aTablePutBackIsFoundOnlyByLooking() {
+    let world = publishedWorld(seed: 1, mutation: .blindLook)
+    leaveOutUsers(world)
+    world.workload.end()
+    world.advance(by: 65 * Time.second)
+    for reader in world.readers { reader.end() }
+    _ = world.rest()
+    world.scheduler.clear()
+    #expect(world.violation != nil)
+  }
+}

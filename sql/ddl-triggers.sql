@@ -1,0 +1,93 @@
+-- Event triggers that tell cdcd of DDL which changes rows without row events: ALTER TABLE (a type with USING, a new
+-- column with a default, ATTACH and DETACH PARTITION), CREATE TABLE AS, and tables that are dropped, partitions
+-- among them. Event triggers need a superuser on PostgreSQL 15; install them in the database of the slot:
+--
+--   psql -v ON_ERROR_STOP=1 --single-transaction -f sql/ddl-triggers.sql app
+--
+-- `cdcd setup` does the same when its role may. It may run again at any time. A table that changed is told as a
+-- logical message of the same transaction, so that it comes in order with the rows: prefix cdcd.ddl, the command, a
+-- line feed, and the quoted name. A partition's ancestors are told too, since the rules name the root.
+
+CREATE SCHEMA IF NOT EXISTS cdcd;
+
+-- SECURITY DEFINER with a fixed path: it runs in the statements of every role.
+CREATE OR REPLACE FUNCTION cdcd.tell_altered_tables() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  altered text;
+BEGIN
+  FOR altered IN
+    SELECT DISTINCT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'))
+    FROM pg_event_trigger_ddl_commands() AS command
+    CROSS JOIN LATERAL (
+      SELECT command.objid AS oid
+      UNION SELECT relid FROM pg_partition_ancestors(command.objid)) AS touched
+    JOIN pg_class AS c ON c.oid = touched.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE command.classid = 'pg_class'::regclass
+  LOOP
+    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || altered);
+  END LOOP;
+END $$;
+
+-- When a partition has been dropped, the catalogue does not know its ancestors any more: they are noted before.
+CREATE OR REPLACE FUNCTION cdcd.note_partitions() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM set_config('cdcd.ancestors', coalesce(jsonb_object_agg(partitions.oid, partitions.ancestors)::text, '{}'), true)
+  FROM (
+    SELECT p.oid,
+      array_agg(format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'))) AS ancestors
+    FROM pg_class AS p
+    CROSS JOIN LATERAL pg_partition_ancestors(p.oid) AS ancestor (oid)
+    JOIN pg_class AS c ON c.oid = ancestor.oid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE p.relispartition AND p.relkind IN ('r', 'p', 'f')
+    GROUP BY p.oid) AS partitions;
+END $$;
+
+CREATE OR REPLACE FUNCTION cdcd.tell_dropped_tables() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  ancestors jsonb := coalesce(nullif(current_setting('cdcd.ancestors', true), ''), '{}');
+  dropped text;
+BEGIN
+  FOR dropped IN
+    SELECT format('"%s"."%s"', replace(schema_name, '"', '""'), replace(object_name, '"', '""'))
+    FROM pg_event_trigger_dropped_objects()
+    WHERE object_type IN ('table', 'foreign table') AND NOT is_temporary
+    UNION SELECT jsonb_array_elements_text(ancestors -> objid::text)
+    FROM pg_event_trigger_dropped_objects()
+    WHERE object_type IN ('table', 'foreign table')
+    -- A column that goes with its type or domain.
+    UNION SELECT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'))
+    FROM pg_event_trigger_dropped_objects() AS gone
+    JOIN pg_class AS c ON c.oid = gone.objid AND c.relpersistence <> 't'
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE gone.object_type = 'table column'
+  LOOP
+    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || dropped);
+  END LOOP;
+END $$;
+
+DROP EVENT TRIGGER IF EXISTS cdcd_altered;
+CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
+  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+  EXECUTE FUNCTION cdcd.tell_altered_tables();
+DROP EVENT TRIGGER IF EXISTS cdcd_dropping;
+CREATE EVENT TRIGGER cdcd_dropping ON ddl_command_start
+  WHEN TAG IN ('DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION')
+  EXECUTE FUNCTION cdcd.note_partitions();
+DROP EVENT TRIGGER IF EXISTS cdcd_dropped;
+CREATE EVENT TRIGGER cdcd_dropped ON sql_drop EXECUTE FUNCTION cdcd.tell_dropped_tables();
+
+-- Also where session_replication_role is replica.
+ALTER EVENT TRIGGER cdcd_altered ENABLE ALWAYS;
+ALTER EVENT TRIGGER cdcd_dropping ENABLE ALWAYS;
+ALTER EVENT TRIGGER cdcd_dropped ENABLE ALWAYS;
+-- `cdcd check` looks for this version.
+COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 1';
+
+-- To take it all away again:
+--   DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped;
+--   DROP FUNCTION cdcd.tell_altered_tables(), cdcd.note_partitions(), cdcd.tell_dropped_tables();
