@@ -145,7 +145,10 @@ extension Engine {
   private mutating func scanEnded(_ target: Int) {
     flushes.job?.scans[target].isDone = true
     guard let job = flushes.job, job.scans.allSatisfy(\.isDone) else { return }
-    guard job.round > 0 || !needsSecondRound(job) else { return beginSecondRound(job) }
+    if job.needsAnotherRound { flushes.job?.passedAt = now.monotonic }
+    guard (job.round > 0 && !job.needsAnotherRound) || !needsSecondRound(job) else {
+      return beginSecondRound(job)
+    }
     statistics.flushes += 1
     report(
       .notice, "flush_done", "flush done: \(job.deletedKeys) keys and leases deleted",
@@ -179,6 +182,8 @@ extension Engine {
   private mutating func beginSecondRound(_ job: FlushState.Job) {
     flushes.beginSecondRound(
       delay: secondDeletes.longestDelay(of: job.rules), hasReplicas: !replicas.isEmpty)
+    // What was asked for meanwhile does not wait for a replica.
+    beginFlushIfNeeded()
     askIfNeeded()
     continueFlushBehindReplicas()
   }
@@ -196,12 +201,14 @@ extension Engine {
     runTimers()
   }
 
-  /// Begins the second round when every replica has come as far as it must and the delay is over.
+  /// Begins the second round when every replica has come as far as it must and the delay, counted from then, is over.
   mutating func continueFlushBehindReplicas() {
-    guard let job = flushes.job, case .waitingForReplicas(let goal) = job.phase,
-      job.notBefore <= now.monotonic,
-      replayedByAll >= goal
-    else { return }
+    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
+      flushes.replicasPassed(notBefore: now.monotonic + secondDeletes.longestDelay(of: job.rules))
+    }
+    guard let job = flushes.job, job.phase == .waitingForPlainSets, job.notBefore <= now.monotonic else {
+      return
+    }
     flushes.job?.phase = .scanning
     for target in targets.indices { scanNext(target) }
   }

@@ -122,8 +122,10 @@ extension Engine {
         if let blocker = flushes.job?.blocker { text += ": " + blocker.description }
       }
       if case .waitingForReplicas(let goal)? = flushes.job?.phase {
-        text +=
-          "; its second round waits" + (goal > replayedByAll ? " until every replica is at \(goal)" : "")
+        text += "; its second round waits until every replica is at \(goal)"
+      }
+      if flushes.job?.phase == .waitingForPlainSets {
+        text += "; its second round waits for `redelete_after`"
       }
       return text
     }

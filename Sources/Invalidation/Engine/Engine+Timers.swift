@@ -56,11 +56,10 @@ extension Engine {
     for replica in replicas.indices {
       if let due = replicaDue(replica) { consider(due) }
     }
-    if let due = secondDeletes.nextDue { consider(due) }
-    if let since = secondDeletes.waitingSince { consider(since + patience) }
-    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
-      consider(job.notBefore)
-    }
+    if secondDeletes.hasPassed(replayedByAll) { consider(now.monotonic) }
+    if hasRoomInBatches, let due = secondDeletes.nextDue { consider(due) }
+    if let collapseAt { consider(collapseAt) }
+    if let job = flushes.job, job.phase == .waitingForPlainSets { consider(job.notBefore) }
   }
 
   private func considerTarget(_ target: RedisTarget, _ consider: (Int64) -> Void) {
