@@ -131,6 +131,29 @@ extension RealServers {
       #expect(try redis.exists("user:1"))
     }
 
+    @Test("messages of others are no gap; one of the event triggers' that cannot be read flushes every rule")
+    func messages() throws {
+      let installation = try installation()
+      let redis = try installation.redis.client()
+      let session = try installation.postgres.session()
+      for key in ["user:1", "part:1", "unrelated"] { try redis("SET", key, "cached") }
+      for transactional in [true, false] {
+        try session.rows("SELECT pg_logical_emit_message(\(transactional), 'app', 'hello')")
+        try session.rows("SELECT pg_logical_emit_message(\(transactional), 'cdcd', 'key user:1')")
+        try session.rows(
+          #"SELECT pg_logical_emit_message(\#(transactional), 'cdcd.ddl', E'ALTER TABLE\n"public"."nowhere"')"#
+        )
+      }
+      try session.rows("BEGIN; SELECT pg_logical_emit_message(true, 'cdcd.ddl', 'x'); ROLLBACK")
+      try installation.expectSettled()
+      #expect(try redis.exists("user:1") && redis.exists("part:1"))
+      try session.rows("SELECT pg_logical_emit_message(true, 'cdcd.ddl', 'ALTER TABLE users')")
+      try installation.expectSettled()
+      #expect(try installation.gaps("malformed_message") == 1)
+      #expect(try !redis.exists("user:1") && !redis.exists("part:1"))
+      #expect(try redis.exists("unrelated"))
+    }
+
     @Test("a column that a rule names is renamed: the rule's keys are flushed, and cdcd says what to mend")
     func renamedColumn() throws {
       let installation = try installation()
@@ -143,6 +166,7 @@ extension RealServers {
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("UPDATE users SET name = 'x'")
       try installation.expectGone("user:1")
+      #expect(try installation.gaps("incomplete_row") == 1)
       try eventually("cdcd names the column") {
         let answer = try installation.cdcd.get("/readyz")
         return answer.status == 503 && answer.body.contains(#"has no column "email"; mend the rule"#)

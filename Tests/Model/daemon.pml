@@ -27,9 +27,6 @@ byte collapses = 0;
 #define NEEDS_WAL_END 7
 #define WAITING_FOR_REPLICA 8
 
-/* Closed batches that are not acknowledged, the oldest first. */
-chan in_flight[INSTANCES] = [PIPELINE + 1] of { byte };
-
 #ifdef NO_BARRIER
 #define CLEARED waiting
 #else
@@ -101,7 +98,7 @@ inline ask() {
         slot_exists = 1;
         slot = wal;
         created = 1;
-        printf("cdcd %d: makes the slot, after T%d\n", me, slot)
+        printf("cdcd %d: makes the slot at %d\n", me, slot)
      :: else -> skip
      fi;
 #endif
@@ -135,7 +132,7 @@ inline forget_chain() {
   chain = 0;
   streaming = 0;
   received = 0; finished = 0; waiting = 0; second = 0; open = 0; owes = 0;
-  acked = 0; tip = 0; settled = 0; identity = 0; known = 0; unbroken = 0;
+  acked[me] = 0; tip[me] = 0; settled = 0; identity = 0; known = 0; unbroken = 0;
   flush_open = 0; flush = NO_FLUSH; second_round = 0; goal = 0; again = 0;
   do
   :: len(in_flight[me]) > 0 -> in_flight[me]?_
@@ -146,42 +143,39 @@ inline forget_chain() {
 /* Redis does not hold what was acknowledged: everything is judged anew. */
 inline lineage_broke() {
   SEEN(lineage_break);
-  printf("cdcd %d: the watermark is %d, neither the acknowledged %d nor one in flight: a break\n", me, found, acked);
+  printf("cdcd %d: the watermark is %d, neither the acknowledged %d nor one in flight: a break\n", me, found[me], acked[me]);
   forget_chain();
   if
   :: holder == me -> holder = NOBODY; ask()
-  :: holder == NOBODY -> ask()
-  :: else -> give_up_connection(); ledger = 0; found = 0; link = OUT_OF_WORK
+  :: holder != me && me == takeovers -> ask()
+  :: else -> give_up_connection(); ledger = 0; found[me] = 0; link = OUT_OF_WORK
   fi
 }
 
 /* Where the stream starts, and whether a gap is open (Watermark.judge, planStart). */
 inline judge() {
   if
-  :: created || found == 0 -> plan = known_slot; gap = 1; SEEN(gap)
-  :: !created && found != 0 && marks[found].settled < known_slot -> plan = known_slot; gap = 1; SEEN(gap)
+  :: created || found[me] == 0 -> plan = known_slot; gap = 1; SEEN(gap)
+  :: !created && found[me] != 0 && marks[found[me]].settled < known_slot -> plan = known_slot; gap = 1; SEEN(gap)
   :: else ->
 #ifdef RESTART_AT_APPLIED
-     plan = marks[found].applied;
+     plan = marks[found[me]].applied;
 #else
-     plan = marks[found].settled;
+     plan = marks[found[me]].settled;
 #endif
-     gap = marks[found].flush;
+     gap = marks[found[me]].flush;
      if
      :: gap -> SEEN(flush_resumed)
      :: else -> skip
      fi
   fi;
   link = JUDGED;
-  printf("cdcd %d: the watermark is %d: resume after T%d, gap %d\n", me, found, plan, gap)
+  printf("cdcd %d: the watermark is %d: resume at %d, gap %d\n", me, found[me], plan, gap)
 }
 
 inline begin_chain() {
   if
-  :: holder != NOBODY && holder != me ->
-     takeovers++;
-     SEEN(taken_over);
-     printf("cdcd %d: takes the slot from instance %d, which is frozen\n", me, holder)
+  :: me > 0 -> SEEN(taken_over)
   :: else -> skip
   fi;
   if
@@ -192,14 +186,16 @@ inline begin_chain() {
   streaming = 1;
   chain = 1;
   received = plan; finished = UP_TO(plan); ledger = plan; settled = plan;
-  acked = found; tip = found; identity = tag; known = tag;
+  tip[me] = (tip[me] == 0 -> found[me] : tip[me]);
+  acked[me] = tip[me];
+  identity = tag; known = tag;
   owes = 1;
   if
   :: gap -> flush_open = 1; flush = NEEDS_TRANSACTION
   :: else -> skip
   fi;
-  plan = 0; gap = 0; created = 0; found = 0; tag = 0; known_slot = 0;
-  printf("cdcd %d: streams after T%d\n", me, received);
+  plan = 0; gap = 0; created = 0; found[me] = 0; tag = 0; known_slot = 0;
+  printf("cdcd %d: streams after %d\n", me, received);
   /* Another instance may have written between the judgement and now. */
 #if defined(UNCONDITIONAL) || defined(NO_WATERMARK)
   link = READY
@@ -211,7 +207,7 @@ inline begin_chain() {
 /* The oldest batch is in Redis. */
 inline acknowledge_first() {
   in_flight[me]?number;
-  acked = number;
+  acked[me] = number;
   settled = marks[number].settled;
   SEEN(batch_acknowledged);
   if
@@ -228,20 +224,20 @@ inline resume() {
   :: true -> skip
 #endif
   /* What the flush deleted may be back, and no watermark tells. */
-  :: tag != identity && found != 0 && marks[found].flush -> intact = 0
-  :: !(tag != identity && found != 0 && marks[found].flush) ->
+  :: tag != identity && found[me] != 0 && marks[found[me]].flush -> intact = 0
+  :: !(tag != identity && found[me] != 0 && marks[found[me]].flush) ->
      if
-     :: found == acked -> skip
-     :: found != acked && in_flight[me]??[eval(found)] ->
+     :: found[me] == acked[me] -> skip
+     :: found[me] != acked[me] && in_flight[me]??[eval(found[me])] ->
         SEEN(acknowledged_by_watermark);
         do
-        :: acked != found -> acknowledge_first()
-        :: acked == found -> break
+        :: acked[me] != found[me] -> acknowledge_first()
+        :: acked[me] == found[me] -> break
         od
-     :: found != acked && found == 0 && unbroken && tag == identity ->
+     :: found[me] != acked[me] && found[me] == 0 && unbroken && tag == identity ->
         SEEN(watermark_rewritten);
         printf("cdcd %d: the watermark was evicted, and is written again\n", me);
-        send(REPAIR, acked)
+        send(REPAIR, acked[me])
      :: else -> intact = 0
      fi
   fi;
@@ -285,22 +281,20 @@ inline close_batch() {
 #else
   ledger = PREFIX(finished);
 #endif
-  number = marks_used;
-  marks_used++;
-  assert(marks_used < MARKS);
-  marks[number].previous = tip;
+  new_mark();
+  marks[number].previous = tip[me];
   marks[number].applied = ledger;
   marks[number].settled = LESSER(ledger, FLOOR(second));
 #ifndef FLUSH_NOT_RECORDED
   marks[number].flush = flush_open;
 #endif
   marks[number].deletes = open;
-  tip = number;
+  tip[me] = number;
   if
   :: waiting -> SEEN(parked)
   :: else -> skip
   fi;
-  printf("cdcd %d: batch %d: deletes%c, applied T%d, settled T%d, flush %d\n", me, number,
+  printf("cdcd %d: batch %d: deletes%c, applied %d, settled %d, flush %d\n", me, number,
     (open -> '+' : '-'), ledger, marks[number].settled, marks[number].flush);
   open = 0;
   owes = 0;
@@ -360,14 +354,8 @@ inline batch_replied() {
      :: else ->
         SEEN(batch_refused);
         printf("cdcd %d: batch %d found the watermark %d\n", me, number, answer);
-#ifdef UNCONDITIONAL
-        /* What was there before tells where to go on. */
-        found = answer;
-        give_up_connection();
-        lineage_broke();
-#else
+        found[me] = answer;
         link = MISMATCHED
-#endif
      fi
   :: else -> skip
   fi
@@ -379,9 +367,9 @@ inline replied() {
   if
   :: kind == BATCH -> batch_replied()
   :: kind == GET ->
-     found = answer;
+     found[me] = answer;
      if
-     :: chain -> resume(); found = 0; tag = 0
+     :: chain -> resume(); found[me] = 0; tag = 0
      :: else -> judge()
      fi
   :: kind == SCAN_LEASES && flush == LEASES_ASKED && answer -> send(UNLINK_LEASES, 0)
@@ -393,7 +381,19 @@ inline replied() {
   :: else -> skip
   fi;
   if
-  :: link == MISMATCHED && outstanding == 0 -> ask()
+  :: link == MISMATCHED && outstanding == 0 ->
+#ifdef UNCONDITIONAL
+     /* What was there before this instance's own value tells where to go on. */
+     answer = tip[me];
+     SEEN(lineage_break);
+     forget_chain();
+     tip[me] = answer;
+     holder = (holder == me -> NOBODY : holder);
+     judge()
+#else
+     found[me] = 0;
+     ask()
+#endif
   :: else -> skip
   fi;
   kind = 0; number = 0; answer = 0;
@@ -415,7 +415,6 @@ proctype Daemon(byte me) {
   byte ledger;             /* the contiguous prefix that the last closed batch took */
   byte second;             /* those whose key has to be deleted once more (SecondDeletes) */
   bit open, owes;          /* the key is in the open batch; the watermark is to move */
-  byte acked, tip;         /* the watermark of the last acknowledged, and of the last closed batch */
   byte settled;            /* what the acknowledged watermark says */
   byte identity;           /* the lineage at the last judgement */
   byte known;              /* the lineage of the last reply */
@@ -424,11 +423,13 @@ proctype Daemon(byte me) {
   byte plan, known_slot;
   bit gap, created, intact;
   mtype kind;
-  byte number, answer, tag, found, count;
+  byte number, answer, tag, count;
+  short used;
+  byte dead;
 
   do
   /* Redis */
-  :: atomic { link == DOWN && len(late[me]) == 0 -> line[me] = STANDS; ask() }
+  :: atomic { link == DOWN && me <= takeovers && len(late[me]) == 0 -> line[me] = STANDS; ask() }
   :: atomic { link != DOWN && line[me] != STANDS && line[me] != CLOSED ->
        printf("cdcd %d: its connection to Redis is lost\n", me);
        give_up_connection() }
@@ -443,7 +444,7 @@ proctype Daemon(byte me) {
        close_batch() }
 
   /* The source */
-  :: atomic { link == JUDGED && slot <= plan && (holder == NOBODY || (me > 0 && holder != me)) -> begin_chain() }
+  :: atomic { link == JUDGED && slot <= plan && holder == NOBODY && takeovers == me -> begin_chain() }
   :: atomic { link == JUDGED && slot > plan -> link = READY; ask() }
   :: atomic { streaming && holder == me && received < wal ->
        received++;
@@ -456,10 +457,10 @@ proctype Daemon(byte me) {
        fi;
        waiting = waiting & ~BIT(number);
        finished = finished | BIT(number);
-       open = 1;
+       open = open || (KEY_OF & BIT(number));
        owes = 1;
 #if REPLICA && !defined(NO_SECOND_DELETE)
-       second = second | BIT(number);
+       second = second | (KEY_OF & BIT(number));
 #endif
        printf("cdcd %d: T%d has passed the barrier\n", me, number);
        number = 0 }
@@ -467,7 +468,7 @@ proctype Daemon(byte me) {
   :: atomic { streaming && holder == me && link == READY && settled > slot ->
        slot = settled;
        SEEN(confirmed);
-       printf("cdcd %d: confirms T%d to the slot\n", me, slot) }
+       printf("cdcd %d: confirms %d to the slot\n", me, slot) }
 #endif
 #if REPLICA
   :: atomic { streaming && second && ((second & UP_TO(replayed)) != 0) ->
@@ -492,7 +493,8 @@ proctype Daemon(byte me) {
 #endif
        flush = WAITING }
   :: atomic { streaming && flush == WAITING && (visible & goal) == goal -> flush = LEASES; goal = 0 }
-  :: atomic { link == READY && flush == LEASES -> flush = LEASES_ASKED; send(SCAN_LEASES, 0) }
+  /* The batch that opens the flush is sent first, unless the pipeline is full (the order in Engine.resume). */
+  :: atomic { link == READY && flush == LEASES && (!owes || len(in_flight[me]) >= PIPELINE) -> flush = LEASES_ASKED; send(SCAN_LEASES, 0) }
   :: atomic { link == READY && flush == VALUES -> flush = VALUES_ASKED; send(SCAN_VALUES, 0) }
 #if REPLICA
   :: atomic { streaming && flush == NEEDS_WAL_END -> goal = wal; flush = WAITING_FOR_REPLICA }
@@ -501,6 +503,21 @@ proctype Daemon(byte me) {
 
   /* What may go wrong with cdcd */
 #if TAKEOVERS
+  :: atomic { me == 0 && holder == me && takeovers == 0 ->
+       takeovers = 1;
+       holder = NOBODY;
+       printf("PostgreSQL: instance 0 is frozen, and its slot is free\n");
+#if ASLEEP
+       if
+       :: link == READY && (open || owes) && len(in_flight[me]) < PIPELINE -> close_batch()
+       :: true -> skip
+       fi;
+       give_up_connection();
+       forget_chain();
+       ledger = 0; found[me] = 0;
+       link = OUT_OF_WORK;
+#endif
+       skip }
   :: atomic { streaming && holder != me ->
        printf("cdcd %d: has lost the slot\n", me);
        reset_stream();
@@ -510,7 +527,7 @@ proctype Daemon(byte me) {
   :: atomic { streaming && holder == me && stream_losses < STREAM_LOSSES ->
        stream_losses++;
        SEEN(stream_lost);
-       printf("cdcd %d: the stream breaks, and goes on after T%d\n", me, ledger);
+       printf("cdcd %d: the stream breaks, and goes on after %d\n", me, ledger);
        reset_stream() }
 #endif
 #if KILLS
@@ -520,7 +537,7 @@ proctype Daemon(byte me) {
        printf("cdcd %d: KILLED, and started again\n", me);
        give_up_connection();
        forget_chain();
-       ledger = 0; found = 0; plan = 0; known_slot = 0; gap = 0; created = 0; flush = NO_FLUSH;
+       ledger = 0; found[me] = 0; plan = 0; known_slot = 0; gap = 0; created = 0; flush = NO_FLUSH;
        if
        :: holder == me -> holder = NOBODY
        :: else -> skip

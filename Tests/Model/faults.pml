@@ -43,6 +43,7 @@ proctype Faults() {
        printf("Redis: the watermark is evicted\n") }
 #endif
 #if FAILOVERS
+#if !WHOLE_HISTORY
   :: atomic { !has_kept && failovers < FAILOVERS ->
        has_kept = 1;
        kept.value = value;
@@ -50,6 +51,7 @@ proctype Faults() {
        kept.watermark = watermark;
        kept.promised = promised;
        printf("Redis: its replica, or its dump, has this much of the history: watermark %d\n", watermark) }
+#endif
   :: atomic { failovers < FAILOVERS ->
        failovers++;
        lineage++;

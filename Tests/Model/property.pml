@@ -6,7 +6,7 @@
  * the loss and says it again (contract, The promise: "a detected loss of Redis history delays it").
  */
 
-#define EXCLUDES(position) (value != ABSENT && (value & UP_TO(position)) != UP_TO(position))
+#define EXCLUDES(position) (value != ABSENT && (KEY_OF & UP_TO(position) & ~value) != 0)
 
 proctype Onlooker() {
   do

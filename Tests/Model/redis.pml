@@ -34,6 +34,10 @@ chan requests[INSTANCES] = [QUEUE] of { mtype, byte };
 chan late[INSTANCES] = [QUEUE] of { mtype, byte };
 /* Kind, what it says, and the lineage that said it. */
 chan replies[INSTANCES] = [QUEUE] of { mtype, byte, byte };
+/* The watermark of the last acknowledged, and of the last closed batch, of each instance, and the one it judges. */
+byte acked[INSTANCES], tip[INSTANCES], found[INSTANCES];
+/* Closed batches that are not acknowledged, the oldest first. */
+chan in_flight[INSTANCES] = [PIPELINE + 1] of { byte };
 #ifdef WATERMARK_APART
 /* The deletes go on a connection of their own. */
 chan apart[INSTANCES] = [3] of { byte };
@@ -41,6 +45,134 @@ chan apart[INSTANCES] = [3] of { byte };
 
 inline delete_key() { value = ABSENT; }
 inline delete_lease() { lease = 0; }
+
+/* What a batch that may still be executed builds on has to stay different from everything else, too. */
+#define QUEUED(which, number) (in_flight[which]??[eval(number)] || \
+  requests[which]??[BATCH,eval(number)] || late[which]??[BATCH,eval(number)])
+#define MENTIONED(which, number) (acked[which] == number || tip[which] == number || found[which] == number || \
+  requests[which]??[REPAIR,eval(number)] || late[which]??[REPAIR,eval(number)] || \
+  replies[which]??[BATCH,eval(number),0] || replies[which]??[BATCH,eval(number),1] || \
+  replies[which]??[GET,eval(number),0] || replies[which]??[GET,eval(number),1])
+#if TAKEOVERS
+#define QUEUED_ANYWHERE(number) (QUEUED(0, number) || QUEUED(1, number))
+#define MENTIONED_ANYWHERE(number) (MENTIONED(0, number) || MENTIONED(1, number))
+#else
+#define QUEUED_ANYWHERE(number) QUEUED(0, number)
+#define MENTIONED_ANYWHERE(number) MENTIONED(0, number)
+#endif
+#if FAILOVERS
+#define IN_REDIS(number) (watermark == number || kept.watermark == number)
+#else
+#define IN_REDIS(number) (watermark == number)
+#endif
+
+#define LOWER(number) number = (number > dead -> number - 1 : number)
+
+inline lower_in_channels(which) {
+  count = len(in_flight[which]);
+  do
+  :: count > 0 -> in_flight[which]?number; LOWER(number); in_flight[which]!number; count--
+  :: else -> break
+  od;
+  count = len(requests[which]);
+  do
+  :: count > 0 -> requests[which]?kind,number; LOWER(number); requests[which]!kind,number; count--
+  :: else -> break
+  od;
+  count = len(late[which]);
+  do
+  :: count > 0 -> late[which]?kind,number; LOWER(number); late[which]!kind,number; count--
+  :: else -> break
+  od;
+  count = len(replies[which]);
+  do
+  :: count > 0 ->
+     replies[which]?kind,number,tag;
+     if
+     :: kind == BATCH || kind == GET -> LOWER(number)
+     :: else -> skip
+     fi;
+     replies[which]!kind,number,tag;
+     count--
+  :: else -> break
+  od;
+  LOWER(acked[which]);
+  LOWER(tip[which]);
+  LOWER(found[which])
+}
+
+/* The mark `dead`, which nobody can meet any more, goes; those behind it move up. */
+inline remove_mark() {
+  lower_in_channels(0);
+#if TAKEOVERS
+  lower_in_channels(1);
+#endif
+  LOWER(watermark);
+#if FAILOVERS
+  LOWER(kept.watermark);
+#endif
+  number = dead;
+  do
+  :: number + 1 < marks_used ->
+     marks[number].previous = marks[number + 1].previous;
+     marks[number].applied = marks[number + 1].applied;
+     marks[number].settled = marks[number + 1].settled;
+     marks[number].flush = marks[number + 1].flush;
+     marks[number].deletes = marks[number + 1].deletes;
+     number++
+  :: else -> break
+  od;
+  marks_used--;
+  marks[marks_used].previous = 0;
+  marks[marks_used].applied = 0;
+  marks[marks_used].settled = 0;
+  marks[marks_used].flush = 0;
+  marks[marks_used].deletes = 0;
+  number = 1;
+  do
+  :: number < marks_used -> LOWER(marks[number].previous); number++
+  :: else -> break
+  od
+}
+
+/* `number` becomes a new watermark value. Values only have to differ from each other, so those that nobody can meet
+ * any more are taken out and the others close up: without this there were as many states as ways to reach them.
+ */
+inline new_mark() {
+  d_step {
+    used = 1;
+    number = 1;
+    do
+    :: number < marks_used ->
+       if
+       :: QUEUED_ANYWHERE(number) -> used = used | (1 << number) | (1 << marks[number].previous)
+       :: else ->
+          marks[number].previous = 0;
+          marks[number].deletes = 0;
+          if
+          :: IN_REDIS(number) || MENTIONED_ANYWHERE(number) -> used = used | (1 << number)
+          :: else -> skip
+          fi
+       fi;
+       number++
+    :: else -> break
+    od;
+    dead = marks_used - 1;
+    do
+    :: dead > 0 ->
+       if
+       :: used & (1 << dead) -> skip
+       :: else -> remove_mark()
+       fi;
+       dead--
+    :: else -> break
+    od;
+    assert(marks_used < MARKS);
+    number = marks_used;
+    marks_used++;
+    kind = 0; tag = 0; count = 0; used = 0
+  }
+}
 
 #define DELETES(kind, number) (kind == BATCH && marks[number].deletes)
 

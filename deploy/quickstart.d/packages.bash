@@ -12,5 +12,8 @@ build_packages=(
 # To run: the servers, their command line clients, and setpriv.
 server_packages=(postgresql-15 redis-server redis-tools util-linux)
 
+# To search the protocol's model: spin writes a verifier in C, which gcc compiles.
+model_packages=(spin gcc libc6-dev)
+
 # For the tests that run README's Python.
 python_packages=(python3 python3-venv)
