@@ -51,6 +51,12 @@
 #define CONFIRMS 0         /* 1: the slot moves on behind the settled position, so that history may outlast the WAL */
 #endif
 
+#ifndef TRUNCATE
+#define TRUNCATE 0         /* 1: T2 is a TRUNCATE, which is answered by a flush */
+#endif
+#ifndef COLLAPSES
+#define COLLAPSES 0        /* second deletes that outgrow their limits, so that a flush takes over */
+#endif
 #ifndef OTHER_KEY
 #define OTHER_KEY 0        /* 1: T2 changes another key, so that a batch moves the watermark and leaves the key alone */
 #endif

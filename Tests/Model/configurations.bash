@@ -10,26 +10,28 @@ order=()
 holds() {
   order+=("$1")
   shipped[$1]=$2
-  events[$1]="hit fill_accepted fill_refused parked batch_acknowledged claimed at_rest $3"
+  events[$1]="hit fill_accepted fill_refused batch_acknowledged claimed at_rest $3"
 }
 
-holds three-readers "READERS=3 HEARTBEATS=1" ""
+holds three-readers "READERS=3 HEARTBEATS=1" "parked"
 holds two-attempts "ATTEMPTS=2" ""
+holds lease-then-key "READERS=3 LEASE_FIRST" ""
 holds killed "KILLS=1" "restarted reply_lost late_batch_taken late_batch_refused"
 holds connection-lost "LOSSES=1 HEARTBEATS=1" \
   "reply_lost acknowledged_by_watermark batch_refused late_batch_taken late_batch_refused"
 holds watermark-evicted "EVICTIONS=1" "batch_refused watermark_rewritten"
 holds replica "REPLICA=1" "second_delete settled_behind_applied"
 holds replica-stream-lost "REPLICA=1 STREAM_LOSSES=1" "second_delete settled_behind_applied stream_lost"
-holds replica-killed "REPLICA=1 KILLS=1" "second_delete settled_behind_applied restarted"
+holds replica-killed "REPLICA=1 KILLS=1 OTHER_KEY=1 READERS=1" "second_delete settled_behind_applied restarted"
+holds replica-collapsed "REPLICA=1 COLLAPSES=1 READERS=1" "second_delete settled_behind_applied collapsed flush_done"
 holds failover "FAILOVERS=1" "failover lineage_break rewound reply_lost"
-holds failover-unbroken "FAILOVERS=1 UNBROKEN=1 LOSSES=1 OTHER_KEY=1" \
+holds failover-unbroken "FAILOVERS=1 UNBROKEN=1 LOSSES=1 OTHER_KEY=1 READERS=1" \
   "failover lineage_break rewound reply_lost batch_refused acknowledged_by_watermark late_batch_refused"
 holds new-slot "NEW_SLOT=1" "gap flush_done"
-holds new-slot-killed "NEW_SLOT=1 KILLS=1" "gap flush_done flush_resumed restarted"
+holds truncate-killed "TRUNCATE=1 KILLS=1 READERS=1" "gap flush_done flush_resumed restarted"
+holds truncate-failover "TRUNCATE=1 FAILOVERS=1 READERS=1" "gap flush_done flush_resumed failover lineage_break"
 holds history-lost "NEW_SLOT=1 FAILOVERS=1 CONFIRMS=1 READERS=1" \
   "gap flush_done flush_resumed confirmed failover lineage_break"
-holds lease-then-key "READERS=3 LEASE_FIRST" ""
 holds frozen "TAKEOVERS=1 ASLEEP=1 FAILOVERS=1 WHOLE_HISTORY=1 UNBROKEN=1 OTHER_KEY=1 READERS=1" \
   "taken_over failover lineage_break late_batch_refused late_batch_taken"
 
@@ -56,6 +58,7 @@ breaks watermark-apart killed WATERMARK_APART "the watermark goes on another con
 breaks no-watermark failover NO_WATERMARK "a failover is not judged by a watermark in Redis"
 breaks unconditional-lost-reply failover-unbroken UNCONDITIONAL "the watermark is overwritten, and the reply is lost"
 breaks unconditional-frozen frozen UNCONDITIONAL "a frozen instance's late batch overwrites the watermark"
-breaks flush-not-recorded new-slot-killed FLUSH_NOT_RECORDED "a kill during a flush that the watermark does not tell"
+breaks flush-not-recorded truncate-killed FLUSH_NOT_RECORDED "a kill during a flush that the watermark does not tell"
+breaks flush-unannounced truncate-failover FLUSH_UNANNOUNCED "a flush begins before the watermark tells of it"
 breaks flush-end-unbroken history-lost UNBROKEN=1 "a failover in a flush that leaves the connection intact: a known limit"
 breaks flush-without-barrier new-slot NO_FLUSH_BARRIER "a flush does not wait for running transactions"

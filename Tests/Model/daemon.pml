@@ -307,13 +307,33 @@ inline close_batch() {
   number = 0
 }
 
-/* A flush is to do the work of what cannot be proved otherwise (FlushState.request, waitAnew). */
+/* The batch whose watermark tells of the flush goes before a SCAN, unless the pipeline is full: the Engine closes it
+ * as soon as it may, at the latest with the next acknowledgement.
+ */
+#ifdef FLUSH_UNANNOUNCED
+#define OPENING_IS_SENT true
+#else
+#define OPENING_IS_SENT (!owes || len(in_flight[me]) >= PIPELINE)
+#endif
+
+#define BETWEEN_ROUNDS (flush == NEEDS_WAL_END || flush == WAITING_FOR_REPLICA)
+
+/* FlushState.request: a job that is past its question does not cover what is asked for now. */
 inline request_flush() {
   if
-  :: flush == NO_FLUSH -> flush = NEEDS_TRANSACTION; flush_open = 1
-  :: flush == NEEDS_TRANSACTION -> skip
-  :: flush == NEEDS_WAL_END || flush == WAITING_FOR_REPLICA -> flush = NEEDS_WAL_END; goal = 0
-  :: else -> again = 1
+  :: !flush_open -> flush_open = 1; flush = NEEDS_TRANSACTION; owes = 1
+  :: flush_open && BETWEEN_ROUNDS -> flush = NEEDS_TRANSACTION; second_round = 0; goal = 0
+  :: flush_open && flush != NEEDS_TRANSACTION && !BETWEEN_ROUNDS -> again = 1
+  :: else -> skip
+  fi
+}
+
+/* A flush takes over from second deletes (Engine.collapseSecondDeletes). */
+inline collapse_second_deletes() {
+  second = 0;
+  if
+  :: BETWEEN_ROUNDS -> flush = NEEDS_WAL_END; goal = 0
+  :: else -> request_flush()
   fi;
   owes = 1
 }
@@ -429,7 +449,7 @@ proctype Daemon(byte me) {
 
   do
   /* Redis */
-  :: atomic { link == DOWN && me <= takeovers && len(late[me]) == 0 -> line[me] = STANDS; ask() }
+  :: atomic { link == DOWN && me <= takeovers -> line[me] = STANDS; ask() }
   :: atomic { link != DOWN && line[me] != STANDS && line[me] != CLOSED ->
        printf("cdcd %d: its connection to Redis is lost\n", me);
        give_up_connection() }
@@ -448,8 +468,18 @@ proctype Daemon(byte me) {
   :: atomic { link == JUDGED && slot > plan -> link = READY; ask() }
   :: atomic { streaming && holder == me && received < wal ->
        received++;
-       waiting = waiting | BIT(received);
-       printf("cdcd %d: receives T%d\n", me, received) }
+       if
+#if TRUNCATE
+       :: received == 2 ->
+          SEEN(gap);
+          printf("cdcd %d: receives T2, a TRUNCATE, and is to flush\n", me);
+          request_flush();
+          finished = finished | BIT(2)
+#endif
+       :: !TRUNCATE || received < 2 ->
+          waiting = waiting | BIT(received);
+          printf("cdcd %d: receives T%d\n", me, received)
+       fi }
   :: atomic { streaming && CLEARED ->
        if
        :: CLEARED & 1 -> number = 1
@@ -480,9 +510,9 @@ proctype Daemon(byte me) {
 #if COLLAPSES
   :: atomic { streaming && second && collapses < COLLAPSES ->
        collapses++;
-       second = 0;
+       SEEN(collapsed);
        printf("cdcd %d: second deletes collapse into a flush\n", me);
-       request_flush() }
+       collapse_second_deletes() }
 #endif
 #endif
 
@@ -493,9 +523,8 @@ proctype Daemon(byte me) {
 #endif
        flush = WAITING }
   :: atomic { streaming && flush == WAITING && (visible & goal) == goal -> flush = LEASES; goal = 0 }
-  /* The batch that opens the flush is sent first, unless the pipeline is full (the order in Engine.resume). */
-  :: atomic { link == READY && flush == LEASES && (!owes || len(in_flight[me]) >= PIPELINE) -> flush = LEASES_ASKED; send(SCAN_LEASES, 0) }
-  :: atomic { link == READY && flush == VALUES -> flush = VALUES_ASKED; send(SCAN_VALUES, 0) }
+  :: atomic { link == READY && flush == LEASES && OPENING_IS_SENT -> flush = LEASES_ASKED; send(SCAN_LEASES, 0) }
+  :: atomic { link == READY && flush == VALUES && OPENING_IS_SENT -> flush = VALUES_ASKED; send(SCAN_VALUES, 0) }
 #if REPLICA
   :: atomic { streaming && flush == NEEDS_WAL_END -> goal = wal; flush = WAITING_FOR_REPLICA }
   :: atomic { streaming && flush == WAITING_FOR_REPLICA && replayed >= goal -> flush = LEASES; goal = 0 }
