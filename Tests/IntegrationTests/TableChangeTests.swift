@@ -165,6 +165,8 @@ extension RealServers {
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("ALTER TABLE users RENAME COLUMN email TO mail")
       try installation.expectGone("user:1")
+      // The flush that is still open would cover what comes next.
+      try installation.cdcd.waitUntilReady()
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("UPDATE users SET name = 'x'")
       try installation.expectGone("user:1")
