@@ -5,11 +5,12 @@ extension RealServers {
   /// DDL that changes rows without row events (postgres.md, "Row images").
   @Suite struct TableChanges {
     private static let partitions = """
-      CREATE TABLE parts (id int, note text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+      CREATE TYPE mood AS ENUM ('good', 'bad');
+      CREATE TABLE parts (id int, note text, mood mood, PRIMARY KEY (id)) PARTITION BY RANGE (id);
       CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
       CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
       CREATE TABLE parts_2_1 PARTITION OF parts_2 FOR VALUES FROM (10) TO (20);
-      CREATE TABLE parts_3 (id int PRIMARY KEY, note text);
+      CREATE TABLE parts_3 (id int PRIMARY KEY, note text, mood mood);
       INSERT INTO parts VALUES (1), (11);
       """
 
@@ -42,6 +43,7 @@ extension RealServers {
         ["part:1"]
       ),
       (["DROP TABLE parts_1"], ["part:1"]),
+      (["ALTER TYPE mood RENAME VALUE 'bad' TO 'sad'"], ["part:1"]),
       (["DROP TABLE parts_2_1"], ["part:1"]),
       (["ALTER TABLE parts_1 ADD CHECK (id >= 0)", "ALTER TABLE parts_1 RENAME TO parts_one"], ["part:1"]),
       (
@@ -163,6 +165,8 @@ extension RealServers {
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("ALTER TABLE users RENAME COLUMN email TO mail")
       try installation.expectGone("user:1")
+      // The flush that is still open would cover what comes next.
+      try installation.cdcd.waitUntilReady()
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("UPDATE users SET name = 'x'")
       try installation.expectGone("user:1")
