@@ -57,6 +57,7 @@ struct MutationTests {
   private func behindReplicas(_ options: inout WorldOptions) {
     options.faults = []
     options.instances = 1
+    options.leases = true
     options.replicas = 1
     options.redeleteAfter = 0
     options.plainReaders = 0

@@ -21,27 +21,30 @@ extension Oracle {
 
   /// Looks at a commit again, as if no delete had been seen; whether one is missing on this lineage.
   func isLost(_ commit: Commit, for audience: Audience) -> Bool {
-    let path = Oracle.coverage(audience)
-    commit[keyPath: path].prefix = 0
-    if isCovered(commit, for: audience) { return false }
-    if let time = commit[keyPath: path].time {
-      commit[keyPath: path].timeBeforeBreak = min(commit[keyPath: path].timeBeforeBreak ?? time, time)
+    switch audience {
+    case .primary: isLost(&commit.first, commit, for: audience)
+    case .everybody: isLost(&commit.second, commit, for: audience)
     }
-    commit[keyPath: path].time = nil
-    return true
   }
 
-  private static func coverage(_ audience: Audience) -> ReferenceWritableKeyPath<Commit, Commit.Coverage> {
-    switch audience {
-    case .primary: \.first
-    case .everybody: \.second
-    }
+  private func isLost(_ coverage: inout Commit.Coverage, _ commit: Commit, for audience: Audience) -> Bool {
+    coverage.prefix = 0
+    if isCovered(&coverage, commit, for: audience) { return false }
+    if let time = coverage.time { coverage.timeBeforeBreak = min(coverage.timeBeforeBreak ?? time, time) }
+    coverage.time = nil
+    return true
   }
 
   /// Whether every required key was deleted after the audience's servers had shown the commit, on this lineage.
   func isCovered(_ commit: Commit, for audience: Audience) -> Bool {
-    var coverage = commit[keyPath: Oracle.coverage(audience)]
-    defer { commit[keyPath: Oracle.coverage(audience)] = coverage }
+    switch audience {
+    case .primary: isCovered(&commit.first, commit, for: audience)
+    case .everybody: isCovered(&commit.second, commit, for: audience)
+    }
+  }
+
+  private func isCovered(_ coverage: inout Commit.Coverage, _ commit: Commit, for audience: Audience) -> Bool
+  {
     guard isShown(commit, to: audience) else { return false }
     while coverage.prefix < commit.required.count {
       switch cover(commit.required[coverage.prefix], commit, for: audience) {
@@ -73,12 +76,12 @@ extension Oracle {
       return .byDelete
     }
     if data.emptiedAt > shown, data.emptiedTime >= earliest { return .byDelete }
-    guard isClean(key, commit, for: audience), !data.passes.isEmpty else { return .none }
+    guard data.passes.contains(where: { $0.begun > shown }) else { return .none }
     let bytes = Array(key.utf8)
     let isPassed = data.passes.contains { pass in
       pass.begun > shown && pass.time >= earliest && Glob.matches(pass.pattern, bytes)
     }
-    return isPassed ? .byFlush : .none
+    return isPassed && isClean(key, commit, for: audience) ? .byFlush : .none
   }
 
   /// No stale value is cached that these readers may hit, and no lease is out that could bring one.

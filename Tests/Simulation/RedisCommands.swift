@@ -195,7 +195,7 @@ extension ModelRedis {
       data.set(key, .text(command[5]))
       connection.chainHolds = old == command[4]
       connection.instance.process?.hasWritten = true
-      world.oracle.watermarkWritten(key)
+      world.oracle.watermarkWritten(key, command[5])
     }
     world.trace {
       "redis: \(connection.owner) CAS \(old == command[4] ? "ok" : "FAILS, holds " + ModelRedis.text(.bulk(old)))"

@@ -101,9 +101,19 @@ extension ScenarioTests {
       $0.redeleteAfter = 2 * Time.second
     }
     world.advance(to: 20 * Time.second)
-    let commit = try truncateUsers(world)
-    let key = try #require(commit.truncated.first { $0.hasPrefix("user:") })
+    // Nothing but the flush is to delete the key.
     world.workload.isPaused = true
+    world.advance(by: 15 * Time.second)
+    let known = world.postgres.commits.count
+    world.workload.tablesToTruncate = [.users]
+    world.workload.isPaused = false
+    for _ in 0..<100_000 where !world.workload.tablesToTruncate.isEmpty {
+      world.advance(by: 100 * Time.microsecond)
+    }
+    world.workload.isPaused = true
+    #expect(world.advance(upTo: 3 * Time.second) { world.postgres.commits.count > known })
+    let commit = try #require(world.postgres.commits[known...].first { !$0.truncated.isEmpty })
+    let key = try #require(commit.truncated.first { $0.hasPrefix("user:") })
     var snapshot: Snapshot?
     for _ in 0..<20_000 where replica.shown <= commit.index {
       snapshot = world.snapshot(on: replica)

@@ -154,20 +154,20 @@ struct WorldOptions {
     if !faults.isEmpty, random.chance(80), allowed.contains(.postgresPromoted) {
       faults.append(.postgresPromoted)
     }
-    if random.chance(350) { replicas = random.pick([1, 1, 2]) }
-    if random.chance(250) {
+    if random.chance(300) { replicas = random.pick([1, 1, 2]) }
+    if random.chance(200) {
       redeleteAfter = random.pick([50, 400, 2_000]) * Time.millisecond
       plainReaders = 1 + random.below(2)
     }
     guard hasSecondDeletes else { return }
     // Long enough to wait longer than `retain` for a replica.
-    if random.chance(350) { duration += random.pick([10, 20, 35]) * Time.second }
+    if random.chance(200) { duration += random.pick([10, 20, 35]) * Time.second }
     let count = random.chance(650) ? 1 + random.below(4) : 0
     let drawn = (0..<count).map { _ in random.pick(Fault.ofReplicas) }
     guard replicas > 0 else { return }
     faults += Fault.ofReplicas.filter { drawn.contains($0) && allowed.contains($0) }
     // Without other faults: does an unreachable replica hold back anything else?
-    if checksProgress, !faults.isEmpty { duration += 30 * Time.second }
+    if checksProgress, !faults.isEmpty { duration += 15 * Time.second }
   }
 }
 
