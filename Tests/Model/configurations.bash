@@ -60,5 +60,5 @@ breaks unconditional-lost-reply failover-unbroken UNCONDITIONAL "the watermark i
 breaks unconditional-frozen frozen UNCONDITIONAL "a frozen instance's late batch overwrites the watermark"
 breaks flush-not-recorded truncate-killed FLUSH_NOT_RECORDED "a kill during a flush that the watermark does not tell"
 breaks flush-unannounced truncate-failover FLUSH_UNANNOUNCED "a flush begins before the watermark tells of it"
-breaks flush-end-unbroken history-lost UNBROKEN=1 "a failover in a flush that leaves the connection intact: a known limit"
+breaks flush-end-unbroken history-lost UNBROKEN=1 "a known limit: a failover during a flush leaves the connection intact"
 breaks flush-without-barrier new-slot NO_FLUSH_BARRIER "a flush does not wait for running transactions"

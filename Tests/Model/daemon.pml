@@ -123,7 +123,7 @@ inline reset_stream() {
   open = 0;
   owes = 0;
   if
-  :: flush_open -> flush = NEEDS_TRANSACTION; second_round = 0; goal = 0
+  :: flush_open -> flush = NEEDS_TRANSACTION; second_round = 0; goal = 0; again = 0
   :: else -> skip
   fi
 }
@@ -143,7 +143,8 @@ inline forget_chain() {
 /* Redis does not hold what was acknowledged: everything is judged anew. */
 inline lineage_broke() {
   SEEN(lineage_break);
-  printf("cdcd %d: the watermark is %d, neither the acknowledged %d nor one in flight: a break\n", me, found[me], acked[me]);
+  printf("cdcd %d: the watermark is %d, neither the acknowledged %d nor one in flight: a break\n",
+    me, found[me], acked[me]);
   forget_chain();
   if
   :: holder == me -> holder = NOBODY; ask()
