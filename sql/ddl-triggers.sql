@@ -1,6 +1,7 @@
 -- Event triggers that tell cdcd of DDL which changes rows without row events: ALTER TABLE (a type with USING, a new
--- column with a default, ATTACH and DETACH PARTITION), CREATE TABLE AS, and tables that are dropped, partitions
--- among them. Event triggers need a superuser on PostgreSQL 15; install them in the database of the slot:
+-- column with a default, ATTACH and DETACH PARTITION), ALTER TYPE of a column's type, CREATE TABLE AS, and tables that
+-- are dropped, partitions among them. Event triggers need a superuser on PostgreSQL 15; install them in the database of
+-- the slot:
 --
 --   psql -v ON_ERROR_STOP=1 --single-transaction -f sql/ddl-triggers.sql app
 --
@@ -20,11 +21,13 @@ BEGIN
     SELECT DISTINCT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'))
     FROM pg_event_trigger_ddl_commands() AS command
     CROSS JOIN LATERAL (
-      SELECT command.objid AS oid
-      UNION SELECT relid FROM pg_partition_ancestors(command.objid)) AS touched
+      SELECT command.objid AS oid WHERE command.classid = 'pg_class'::regclass
+      UNION SELECT relid FROM pg_partition_ancestors(command.objid) WHERE command.classid = 'pg_class'::regclass
+      -- The values of an enumeration, for one, may have other names now.
+      UNION SELECT a.attrelid FROM pg_type AS t JOIN pg_attribute AS a ON a.atttypid IN (t.oid, t.typarray)
+      WHERE command.classid = 'pg_type'::regclass AND t.oid = command.objid) AS touched
     JOIN pg_class AS c ON c.oid = touched.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE command.classid = 'pg_class'::regclass
   LOOP
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || altered);
   END LOOP;
@@ -72,7 +75,7 @@ END $$;
 
 DROP EVENT TRIGGER IF EXISTS cdcd_altered;
 CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
-  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE')
   EXECUTE FUNCTION cdcd.tell_altered_tables();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropping;
 CREATE EVENT TRIGGER cdcd_dropping ON ddl_command_start

@@ -8,7 +8,7 @@ import Synchronization
 /// What this rests on:
 /// - **The database snapshot is taken after the lease was granted**: `load` begins a new statement or transaction. A
 ///   REPEATABLE READ or SERIALIZABLE transaction that was begun before the call is unsafe: it fills what it saw then.
-/// - Database reads go to the primary (or to a replica that is declared to cdcd, where it supports that).
+/// - Database reads go to the primary or to a replica that is declared to cdcd.
 /// - Redis is the primary that cdcd deletes from; it restores prefixes of its own history, and clients leave a deposed
 ///   primary.
 /// - Rules and replica identity are complete: `cdcd check` verifies it.

@@ -32,7 +32,9 @@ package struct Daemon: Sendable {
       logStart(logger, port: port)
       announce.yield()
     }
-    let loop = EventLoopService(try makeEventLoop(board, logger), board: board, startAfter: listening)
+    let loop = EventLoopService(
+      try EventLoop(configuration, acceptGap: acceptGap, board: board, logger: logger), board: board,
+      startAfter: listening)
     // Shut down in reverse: the loop drains while HTTP still tells about it.
     let group = ServiceGroup(
       configuration: .init(
@@ -43,30 +45,6 @@ package struct Daemon: Sendable {
     defer { watch.cancel() }
     try await group.run()
     return loop.exitStatus
-  }
-
-  private func makeEventLoop(_ board: StatusBoard, _ logger: Logger) throws(SourceFailure) -> EventLoop {
-    var replicas: [ReplicaAddress] = []
-    for replica in configuration.source.replicas {
-      replicas.append(try ReplicaAddress(connection: replica))
-    }
-    return EventLoop(
-      engine: EngineConfiguration(
-        rules: configuration.rules, slot: configuration.source.slot, retain: configuration.source.retain,
-        command: configuration.redis.command, leases: configuration.redis.leases, onGap: configuration.onGap,
-        acceptGap: acceptGap, runIdentifier: Daemon.makeRunIdentifier(),
-        targets: [configuration.redis.address.redacted],
-        replicas: configuration.source.replicas.map(Configuration.Source.redacted)),
-      source: PostgresSourceConfiguration(
-        connection: configuration.source.postgres, slot: configuration.source.slot,
-        publication: configuration.source.publication, tables: ruledTables),
-      targets: [configuration.redis.address], replicas: replicas, board: board, logger: logger)
-  }
-
-  private var ruledTables: [TableName] {
-    var tables: [TableName] = []
-    for rule in configuration.rules where !tables.contains(rule.table) { tables.append(rule.table) }
-    return tables
   }
 
   private func logStart(_ logger: Logger, port: Int) {
@@ -95,13 +73,5 @@ package struct Daemon: Sendable {
       logger.info("stopping: finishing what is in flight", metadata: ["signal": "\(signal)"])
       await group.triggerGracefulShutdown()
     }
-  }
-
-  /// 128 random bits in hexadecimal.
-  private static func makeRunIdentifier() -> String {
-    (0..<16).map { _ in
-      let byte = UInt8.random(in: .min ... .max)
-      return (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }.joined()
   }
 }

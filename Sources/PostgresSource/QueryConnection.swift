@@ -3,7 +3,7 @@ package import Invalidation
 /// The plain connection beside the replication connection, to the same primary: it asks for snapshots.
 package final class QueryConnection {
   package enum Question {
-    case snapshot, currentTransaction, walEnd
+    case snapshot, currentTransaction, walEnd, blocker
     /// The named slot's confirmed position.
     case confirmedFlush(slot: String)
   }
@@ -13,6 +13,7 @@ package final class QueryConnection {
     case snapshot(TransactionSnapshot)
     case currentTransaction(UInt64)
     case walEnd(LSN)
+    case blocker(BlockingTransaction?)
     case confirmedFlush(LSN)
     /// Not to be used any more.
     case failed(SourceFailure)
@@ -42,6 +43,7 @@ package final class QueryConnection {
       try session.ask("SELECT pg_current_xact_id()::text", doing: "asking for a transaction id")
     case .walEnd:
       try session.ask("SELECT pg_current_wal_insert_lsn()", doing: "asking for the end of the WAL")
+    case .blocker: try session.ask(BlockerQuery.text, doing: "asking for the oldest transaction")
     case .confirmedFlush(let slot):
       try session.ask(
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = "
@@ -71,6 +73,7 @@ package final class QueryConnection {
   package var timeout: SourceFailure { session.connection.timeout("query") }
 
   private func read(_ rows: [[String?]]) -> Progress {
+    if case .blocker? = question { return .blocker(BlockerQuery.read(rows)) }
     guard let row = rows.first, let text = row.first ?? nil else { return .failed(unexpected("nothing")) }
     switch question {
     case .snapshot?:
@@ -86,7 +89,7 @@ package final class QueryConnection {
     case .confirmedFlush?:
       guard let position = LSN(text) else { return .failed(unexpected(text)) }
       return .confirmedFlush(position)
-    case nil: return .failed(unexpected(text))
+    case .blocker?, nil: return .failed(unexpected(text))
     }
   }
 

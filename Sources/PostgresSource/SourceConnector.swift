@@ -10,6 +10,8 @@ package final class SourceConnector {
   package enum Progress {
     case pending
     case connected(SourceFacts, ReplicationConnection, QueryConnection)
+    /// The slot that is being made waits for this transaction.
+    case waits(BlockingTransaction)
     /// Both connections are closed with the connector; of a renewal only the query connection.
     case failed(SourceFailure)
   }
@@ -30,6 +32,10 @@ package final class SourceConnector {
   private var slotCreated = false
   private var creations = 0
   private var notices: [Notice] = []
+  /// While the slot is made: when the replication connection, which has nothing to do meanwhile, asks what for.
+  package private(set) var watchDueAt: Int64?
+  /// Everything is known, and only the answer of that question is awaited.
+  private var found: SourceFacts?
 
   /// When the present step has to be done, on the monotonic clock in nanoseconds; nil while the slot is made,
   /// which waits for every running transaction.
@@ -110,7 +116,7 @@ package final class SourceConnector {
       step = .connectingQuery(
         try Session(try configuration.queryParameters(beside: session.connection)))
       deadline = now + answerTime
-    case .readingFacts(let session):
+    case .readingFacts:
       guard let row = rows.first, let facts = ServerFacts(row), let replication else {
         throw unexpectedAnswer
       }
@@ -129,10 +135,12 @@ package final class SourceConnector {
         flushLSN: facts.flushLSN, confirmedFlush: confirmed, slotCreated: slotCreated,
         asynchronousCommit: facts.asynchronousCommit,
         publication: facts.publication(of: configuration.tables))
-      return .connected(found, replication, QueryConnection(session))
+      self.found = found
+      return finish()
     case .droppingSlot: try createSlot(now: now)
     case .creatingSlot:
       slotCreated = true
+      watchDueAt = nil
       try askFacts(now: now)
     case .connectingReplication, .connectingQuery: throw unexpectedAnswer
     }
@@ -142,6 +150,7 @@ package final class SourceConnector {
   private func take(_ error: CatalogError, now: Int64) throws(SourceFailure) {
     // Another instance made the slot in the meantime: then it is not ours to call new.
     if case .creatingSlot = step, error.sqlState == "42710" {
+      watchDueAt = nil
       try askFacts(now: now)
       return
     }
@@ -185,12 +194,20 @@ package final class SourceConnector {
       to: .creatingSlot(session),
       asking: "SELECT pg_create_logical_replication_slot(\(name), 'pgoutput'\(failover))", now: now)
     deadline = nil
+    watchDueAt = now + 1_000_000_000
   }
 
   private func go(to next: Step, asking sql: String, now: Int64) throws(SourceFailure) {
     step = next
     deadline = now + answerTime
     try session.ask(sql, doing: action)
+  }
+
+  private func finish() -> Progress {
+    guard let found, let replication, case .readingFacts(let session) = step, !isWatching else {
+      return .pending
+    }
+    return .connected(found, replication, QueryConnection(session))
   }
 
   private var action: String {
@@ -206,5 +223,46 @@ package final class SourceConnector {
 
   private var unexpectedAnswer: SourceFailure {
     SourceFailure(.unavailable, "PostgreSQL: " + action + ": an answer that was not expected")
+  }
+}
+
+/// One forgotten transaction can hold up a new slot for ever, so it is named.
+extension SourceConnector {
+  /// The question is under way on the replication connection.
+  private var isWatching: Bool {
+    guard !renewing, let replication else { return false }
+    return !replication.session.isIdle
+  }
+
+  /// To be polled beside the connector's own descriptor; nil while there is nothing to wait for.
+  package var watch: (fileDescriptor: Int32, pollEvents: Int16)? {
+    guard isWatching, let replication else { return nil }
+    return (replication.fileDescriptor, replication.session.pollEvents)
+  }
+
+  /// To be called when `watchDueAt` has passed.
+  package func askWatch(now: Int64) -> Progress {
+    watchDueAt = now + 5_000_000_000
+    guard let replication, !isWatching else { return .pending }
+    do throws(SourceFailure) {
+      try replication.session.ask(BlockerQuery.text, doing: "asking for the oldest transaction")
+      return .pending
+    } catch {
+      return .failed(error)
+    }
+  }
+
+  /// To be called when the watch's socket is ready.
+  package func advanceWatch() -> Progress {
+    guard let replication else { return .pending }
+    switch replication.session.advance() {
+    case .pending, .connected: return .pending
+    case .broken(let failure): return .failed(failure)
+    case .answered(.rows(let rows)):
+      if let blocker = BlockerQuery.read(rows), found == nil { return .waits(blocker) }
+      return finish()
+    // What holds the slot up is worth knowing, and not worth failing for.
+    case .answered(.error), .answered(.copyBoth): return finish()
+    }
   }
 }

@@ -8,6 +8,8 @@ struct CDCD: AsyncParsableCommand {
     abstract:
       "Deletes the cache keys in Redis of every row that a committed transaction changed in PostgreSQL.",
     version: Version.current,
-    subcommands: [RunCommand.self, CheckCommand.self, SetupCommand.self, ExplainCommand.self],
+    subcommands: [
+      RunCommand.self, CheckCommand.self, SetupCommand.self, ExplainCommand.self, FlushCommand.self,
+    ],
     defaultSubcommand: RunCommand.self)
 }

@@ -94,6 +94,7 @@ import Testing
       redis:
         url: redis://:hunter2@host:port
         leases: maybe
+        flush_rate: 0
       http: 9810
       on_gap: flsh
       rules:
@@ -108,11 +109,12 @@ import Testing
         #"r.yaml:6:11: found "60", expected a number and its unit, as in 500ms, 60s, 5m or 1h"#,
         "r.yaml:8:8: found a port that is no number from 1 to 65535, expected host:port; in a password write / as %2F, : as %3A and @ as %40",
         #"r.yaml:9:11: found "maybe", expected true or false"#,
-        "r.yaml:10:7: found a text, expected a mapping with the keys of http",
-        #"r.yaml:11:9: found "flsh", expected one of flush, halt, ignore; the nearest is "flush""#,
-        #"r.yaml:13:5: found an unknown key, "tabel", expected one of name, table, on, when_changed, where, keys, redelete_after, pattern, on_gap; the nearest is "table""#,
-        #"r.yaml:13:5: found no key "table" in a rule, expected table"#,
-        #"r.yaml:14:22: found the unknown function "lowr" in the template "user:{id|lowr}", expected one of lower, upper, trim, url, md5, sha1, sha256; the nearest is "lower""#,
+        #"r.yaml:10:15: found "0", expected keys a second, 1 to 10000000"#,
+        "r.yaml:11:7: found a text, expected a mapping with the keys of http",
+        #"r.yaml:12:9: found "flsh", expected one of flush, halt, ignore; the nearest is "flush""#,
+        #"r.yaml:14:5: found an unknown key, "tabel", expected one of name, table, on, when_changed, where, keys, redelete_after, pattern, on_gap; the nearest is "table""#,
+        #"r.yaml:14:5: found no key "table" in a rule, expected table"#,
+        #"r.yaml:15:22: found the unknown function "lowr" in the template "user:{id|lowr}", expected one of lower, upper, trim, url, md5, sha1, sha256; the nearest is "lower""#,
       ])
   }
 

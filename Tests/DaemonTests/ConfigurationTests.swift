@@ -23,6 +23,7 @@ import Testing
         url: redis://user:p%40ss@[::1]:6380/3
         command: del
         leases: false
+        flush_rate: 1200
       http:
         listen: "[::1]:9811"
       log:
@@ -54,6 +55,7 @@ import Testing
     #expect(configuration.redis.address.redacted == "redis://[::1]:6380/3")
     #expect(configuration.redis.command == .del)
     #expect(!configuration.redis.leases)
+    #expect(configuration.redis.flushRate == 1_200)
     #expect(configuration.http.host == "::1")
     #expect(configuration.http.port == 9811)
     #expect("\(configuration.log.level)" == "warning")
@@ -85,6 +87,7 @@ import Testing
     #expect(configuration.redis.address == RedisAddress(endpoint: .tcp(host: "localhost", port: 6379)))
     #expect(configuration.redis.command == .unlink)
     #expect(configuration.redis.leases)
+    #expect(configuration.redis.flushRate == 50_000)
     #expect(configuration.http.host == "127.0.0.1")
     #expect(configuration.http.port == 9810)
     #expect(configuration.onGap == .flush)
@@ -205,6 +208,7 @@ import Testing
         url: redis://localhost:6379/0
         command: unlink           # unlink | del
         leases: true              # also delete each key's lease
+        flush_rate: 50000         # the most keys a second that a flush deletes
       http:
         listen: 127.0.0.1:9810
       log:

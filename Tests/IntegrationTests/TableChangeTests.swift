@@ -5,11 +5,12 @@ extension RealServers {
   /// DDL that changes rows without row events (postgres.md, "Row images").
   @Suite struct TableChanges {
     private static let partitions = """
-      CREATE TABLE parts (id int, note text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+      CREATE TYPE mood AS ENUM ('good', 'bad');
+      CREATE TABLE parts (id int, note text, mood mood, PRIMARY KEY (id)) PARTITION BY RANGE (id);
       CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
       CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
       CREATE TABLE parts_2_1 PARTITION OF parts_2 FOR VALUES FROM (10) TO (20);
-      CREATE TABLE parts_3 (id int PRIMARY KEY, note text);
+      CREATE TABLE parts_3 (id int PRIMARY KEY, note text, mood mood);
       INSERT INTO parts VALUES (1), (11);
       """
 
@@ -42,6 +43,7 @@ extension RealServers {
         ["part:1"]
       ),
       (["DROP TABLE parts_1"], ["part:1"]),
+      (["ALTER TYPE mood RENAME VALUE 'bad' TO 'sad'"], ["part:1"]),
       (["DROP TABLE parts_2_1"], ["part:1"]),
       (["ALTER TABLE parts_1 ADD CHECK (id >= 0)", "ALTER TABLE parts_1 RENAME TO parts_one"], ["part:1"]),
       (
@@ -131,6 +133,29 @@ extension RealServers {
       #expect(try redis.exists("user:1"))
     }
 
+    @Test("messages of others are no gap; one of the event triggers' that cannot be read flushes every rule")
+    func messages() throws {
+      let installation = try installation()
+      let redis = try installation.redis.client()
+      let session = try installation.postgres.session()
+      for key in ["user:1", "part:1", "unrelated"] { try redis("SET", key, "cached") }
+      for transactional in [true, false] {
+        try session.rows("SELECT pg_logical_emit_message(\(transactional), 'app', 'hello')")
+        try session.rows("SELECT pg_logical_emit_message(\(transactional), 'cdcd', 'key user:1')")
+        try session.rows(
+          #"SELECT pg_logical_emit_message(\#(transactional), 'cdcd.ddl', E'ALTER TABLE\n"public"."nowhere"')"#
+        )
+      }
+      try session.rows("BEGIN; SELECT pg_logical_emit_message(true, 'cdcd.ddl', 'x'); ROLLBACK")
+      try installation.expectSettled()
+      #expect(try redis.exists("user:1") && redis.exists("part:1"))
+      try session.rows("SELECT pg_logical_emit_message(true, 'cdcd.ddl', 'ALTER TABLE users')")
+      try installation.expectSettled()
+      #expect(try installation.gaps("malformed_message") == 1)
+      #expect(try !redis.exists("user:1") && !redis.exists("part:1"))
+      #expect(try redis.exists("unrelated"))
+    }
+
     @Test("a column that a rule names is renamed: the rule's keys are flushed, and cdcd says what to mend")
     func renamedColumn() throws {
       let installation = try installation()
@@ -140,9 +165,12 @@ extension RealServers {
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("ALTER TABLE users RENAME COLUMN email TO mail")
       try installation.expectGone("user:1")
+      // The flush that is still open would cover what comes next.
+      try installation.cdcd.waitUntilReady()
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("UPDATE users SET name = 'x'")
       try installation.expectGone("user:1")
+      #expect(try installation.gaps("incomplete_row") == 1)
       try eventually("cdcd names the column") {
         let answer = try installation.cdcd.get("/readyz")
         return answer.status == 503 && answer.body.contains(#"has no column "email"; mend the rule"#)

@@ -11,9 +11,16 @@ enum Fault: String, CaseIterable {
   case flushAmbush
   /// A table is out of the publication for a while.
   case republished
+  case evictLease
+  /// A standby that has everything takes the primary's place, with the slot or without.
+  case postgresPromoted
+  case replicaStalled, replicaHidden, replicaFrozen, replicaRestart, replicaCrash, replicaElsewhere
 
   /// Those that a world draws its own from; the others are dealt apart, so that old seeds stay the same.
-  static let drawn = allCases.filter { $0 != .flushAmbush && $0 != .republished }
+  static let drawn = Array(allCases.prefix { $0 != .flushAmbush })
+  static let ofReplicas: [Fault] = [
+    .replicaStalled, .replicaHidden, .replicaFrozen, .replicaRestart, .replicaCrash, .replicaElsewhere,
+  ]
 }
 
 /// Lets the world's faults happen, at times of its own random stream.
@@ -44,7 +51,9 @@ final class FaultInjector {
     let (postgres, redis) = (world.postgres, world.redis)
     postgres.unreachableUntil = min(postgres.unreachableUntil, world.now)
     redis.refusingUntil = min(redis.refusingUntil, world.now)
+    for replica in world.replicas { replica.calmDown() }
     world.lastFault = world.now
+    world.lastReplicaFault = world.now
   }
 
   private func next() {
@@ -57,10 +66,12 @@ final class FaultInjector {
 
   func inject(_ fault: Fault) {
     world.trace { "FAULT \(fault)" }
+    world.tally.add("fault \(fault)", 1)
+    if Fault.ofReplicas.contains(fault) { return replica(fault) }
     world.lastFault = world.now
     switch fault {
     case .postgresRestart, .postgresCrash, .postgresUnreachable, .postgresFrozen, .walsenderKilled,
-      .slotDropped, .queryFailed, .stuckCommit, .republished:
+      .slotDropped, .queryFailed, .stuckCommit, .republished, .postgresPromoted:
       world.lastSourceFault = world.now
       source(fault)
     case .kill, .terminate, .freeze, .standby, .clockJump: process(fault)
@@ -86,6 +97,10 @@ final class FaultInjector {
     case .postgresFrozen:
       postgres.frozenUntil = world.now + duration(40)
       world.lastSourceFault = postgres.frozenUntil
+    case .postgresPromoted:
+      postgres.crash()
+      postgres.promote(keepingSlot: random.chance(500))
+      startAgain()
     case .walsenderKilled: postgres.walsender?.end(.unavailable, "terminating connection")
     case .slotDropped: if postgres.availability == .up { postgres.dropSlot() }
     case .queryFailed:
@@ -129,6 +144,7 @@ final class FaultInjector {
     case .flushAll: if redis.isUp { redis.flushAll() }
     case .flushAmbush: ambushed = random.chance(500) ? ["$4\r\nSCAN"] : ["$6\r\nUNLINK", "$3\r\nDEL"]
     case .evictWatermark: if redis.isUp, let key = world.oracle.watermarkKey { redis.evict(key) }
+    case .evictLease: if redis.isUp, let lease = random.pick(redis.leases + [nil]) { redis.evict(lease) }
     case .evictKey: if redis.isUp, let key = random.pick(redis.data.order + [nil]) { redis.evict(key) }
     default: break
     }
@@ -147,6 +163,23 @@ final class FaultInjector {
     // Early, so that the flush begins again while the old command is still on its way.
     world.after(random.between(0, duration / 3)) { [self] in
       if !isOver { inject(random.chance(750) ? .walsenderKilled : .postgresRestart) }
+    }
+  }
+
+  private func replica(_ fault: Fault) {
+    guard !world.replicas.isEmpty else { return }
+    let replica = random.pick(world.replicas)
+    let duration = duration(40)
+    world.lastReplicaFault = max(world.lastReplicaFault, world.now + duration)
+    let end = world.now + duration
+    switch fault {
+    case .replicaStalled: replica.stalledUntil = max(replica.stalledUntil, end)
+    case .replicaHidden: replica.hiddenUntil = max(replica.hiddenUntil, end)
+    case .replicaFrozen: replica.frozenUntil = max(replica.frozenUntil, end)
+    case .replicaElsewhere: replica.elsewhereUntil = max(replica.elsewhereUntil, end)
+    case .replicaRestart: replica.restart(after: duration / 4)
+    case .replicaCrash: replica.crash(after: duration / 4)
+    default: break
     }
   }
 

@@ -1,4 +1,4 @@
-import Invalidation
+@testable import Invalidation
 
 /// One cdcd process: the real Engine in a shell that performs its effects against the model servers and
 /// objects to every effect that makes no sense.
@@ -9,6 +9,7 @@ final class Instance {
   private(set) var process: Process?
   private(set) lazy var source = SourceShell(instance: self)
   private(set) lazy var redis = RedisShell(instance: self)
+  private(set) lazy var replicas = ReplicaShell(instance: self)
 
   /// A running process; gone at once when killed.
   final class Process {
@@ -16,6 +17,8 @@ final class Instance {
     var mailbox: [(event: Event, origin: AnyObject?)] = []
     var isStopping: Int64?
     var finished = false
+    /// A watermark of its own is in Redis.
+    var hasWritten = false
     init(engine: Engine) { self.engine = engine }
   }
 
@@ -24,6 +27,8 @@ final class Instance {
   private(set) var disturbed: Int64 = 0
   /// Why the last run exited with status 76, if it did.
   private(set) var halted: GapReason?
+  /// Since when readiness has been denied without a break.
+  private(set) var notReadySince: Int64?
   private var turns = 0
   private var isPoked = false
   private var timerAt: Int64?
@@ -51,11 +56,14 @@ final class Instance {
     runs += 1
     halted = nil
     disturbed = world.now
+    let options = world.options
+    let isOnce = options.mutation == .noSecondDeletes
     let configuration = EngineConfiguration(
-      rules: Schema.rules, slot: Schema.slot, retain: .nanoseconds(world.options.retain),
-      command: world.options.command, leases: world.options.leases, onGap: world.options.onGap,
+      rules: Schema.rules(redeleteAfter: isOnce ? 0 : options.redeleteAfter, options.adjustRule),
+      slot: Schema.slot, retain: .nanoseconds(options.mutation == .noRetention ? 0 : options.retain),
+      command: options.command, leases: options.leases, onGap: options.onGap,
       acceptGap: acceptGap, runIdentifier: "run-\(index)-\(runs)",
-      flushRate: world.options.flushRate)
+      replicas: isOnce ? [] : world.replicas.map(\.name), flushRate: options.flushRate)
     world.trace { "\(name): starts, run \(runs)" }
     process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))
     drain()
@@ -74,6 +82,8 @@ final class Instance {
     timerAt = nil
     source.close()
     redis.close()
+    replicas.close()
+    notReadySince = nil
     frozenUntil = 0
     disturbed = world.now
   }
@@ -85,6 +95,13 @@ final class Instance {
     process.isStopping = world.now
     post(.stop, from: nil)
   }
+
+  func noteReadiness(_ isReady: Bool) {
+    notReadySince = isReady ? nil : notReadySince ?? world.now
+  }
+
+  /// Whether a flush is in its second round.
+  var isInSecondRound: Bool { process?.engine.flushes.job?.round == 1 }
 
   func freeze(for duration: Int64) {
     guard process != nil else { return }
@@ -260,14 +277,17 @@ final class Instance {
     case .querySnapshot: source.open { $0.query { .snapshot($0.snapshot()) } }
     case .queryCurrentTransaction: source.open { $0.query { .currentTransaction($0.currentTransaction()) } }
     case .queryWALEnd: source.open { $0.query { .walEnd(LSN($0.walEnd)) } }
-    case .askReplica: break
+    case .queryBlocker: source.open { $0.query { _ in .blocker(nil) } }
+    case .askReplica(let replica): replicas.ask(replica, for: process)
     case .reconnectQuery: source.open { $0.reconnectQuery() }
     case .connectRedis(let target): redis.connect(target)
     case .sendRedis(let target, let bytes): redis.send(target, bytes)
     case .closeRedis: redis.close()
     case .report(let notice): world.oracle.notice(notice)
     case .halt(let reason):
-      if world.options.onGap != .halt {
+      if world.options.onGap != .halt,
+        !process.engine.configuration.rules.contains(where: { $0.onGap == .halt })
+      {
         world.fail("effect", "\(name): halt(\(reason)) although the policy is \(world.options.onGap)")
       }
       halted = reason

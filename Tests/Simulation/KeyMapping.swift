@@ -32,7 +32,7 @@ enum KeyMapping {
   /// Whether some rule can produce the key.
   static func isDerivable(_ key: String) -> Bool {
     ["user:", "mail:", "vip:", "name:", "order[v1]:"].contains { key.hasPrefix($0) }
-      || (key.hasPrefix("cart:{") && key.hasSuffix("}"))
+      || (key.hasPrefix("cart:{") && key.hasSuffix("}")) || key.hasSuffix(":bare")
   }
 
   private static func users(_ change: Change, _ keys: inout Keys) {
@@ -60,6 +60,14 @@ enum KeyMapping {
 
   private static func orderKeys(_ row: Row) -> [String] {
     ["order[v1]:\(row.id)", "cart:{\(row.id)}"]
+  }
+
+  /// How long after it is visible a change's keys are deleted once more for the sake of plain SETs, in a world whose
+  /// shortest `redelete_after` is `shortest`; 0 for never.
+  static func redeleteDelay(of key: String, _ shortest: Int64) -> Int64 {
+    if key.hasPrefix("user:") || key.hasPrefix("mail:") { return shortest }
+    if key.hasPrefix("order[v1]:") || key.hasPrefix("cart:") { return 2 * shortest }
+    return 0
   }
 
   /// The lease key of contract 2.

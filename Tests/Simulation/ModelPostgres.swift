@@ -12,16 +12,29 @@ final class Commit {
   /// When snapshots began to see it, in the oracle's ticks; nil while only the WAL knows it.
   var visibleTick: UInt64?
   var visibleTime: Int64?
+  /// The same for every server that readers use: the primary and all replicas.
+  var seenTick: UInt64?
+  var seenTime: Int64?
   // What follows belongs to the oracle.
   var required: [String] = []
   /// What the publication left out, so that nothing but a flush can cover it.
   var leftOut: [String] = []
   var truncated: [String] = []
-  /// `required` below this index is known to be covered on the current Redis lineage.
-  var coveredPrefix = 0
-  var settledTime: Int64?
-  var settledBeforeBreak: Int64?
-  var settledByFlush = false
+  /// How far its first deletes are, and the second ones.
+  var first = Coverage()
+  var second = Coverage()
+
+  /// How far a commit's keys are deleted, on the current Redis lineage.
+  struct Coverage {
+    /// `required` below this index is known to be covered.
+    var prefix = 0
+    /// When all were.
+    var time: Int64?
+    /// The earliest such time on the lineages before.
+    var timeBeforeBreak: Int64?
+    /// A flush did it, or is to.
+    var isByFlush = false
+  }
 
   init(
     index: Int, xid: UInt64, firstLSN: UInt64, commitLSN: UInt64, endLSN: UInt64, time: Int64,
@@ -68,6 +81,8 @@ final class ModelPostgres {
   private(set) var inProgress: [UInt64] = []
   /// Those of them whose commit or abort record is not in the WAL.
   private(set) var running: [UInt64] = []
+  private var begun: [UInt64: Int64] = [:]
+  private var lastLongEnd: Int64 = 0
 
   var slot: Slot?
   /// Where the present slot began.
@@ -90,6 +105,9 @@ final class ModelPostgres {
   func writeWAL(_ bytes: Int64) -> UInt64 {
     let start = walEnd
     walEnd += UInt64(bytes)
+    // No record ends in a page's header.
+    let offset = walEnd % 8_192
+    if 1...24 ~= offset { walEnd += 32 - offset }
     walHistory.append((world.now, walEnd))
     return start
   }
@@ -110,7 +128,13 @@ final class ModelPostgres {
     burnXid()
     inProgress.append(xid)
     running.append(xid)
+    begun[xid] = world.now
     return xid
+  }
+
+  /// When a transaction of more than a second was last in progress: a flush waits for it.
+  var lastLongTransaction: Int64 {
+    inProgress.contains { world.now - (begun[$0] ?? 0) > Time.second } ? world.now : lastLongEnd
   }
 
   /// A subtransaction's xid: never printed by `pg_current_snapshot()`, never streamed.
@@ -155,12 +179,24 @@ final class ModelPostgres {
   func leaveProcArray(xid: UInt64) {
     guard inProgress.contains(xid) else { return }
     inProgress.removeAll { $0 == xid }
+    if let time = begun.removeValue(forKey: xid), world.now - time > Time.second { lastLongEnd = world.now }
     latestCompleted = max(latestCompleted, xid)
     guard let commit = commits.last(where: { $0.xid == xid }) else { return }
     commit.visibleTick = world.nextTick()
     commit.visibleTime = world.now
     world.trace { "postgres: xid \(xid) visible" }
     world.oracle.becameVisible(commit)
+    noticeSeen(commit)
+  }
+
+  /// A server began to show it: perhaps the last one.
+  func noticeSeen(_ commit: Commit) {
+    guard commit.visibleTick != nil, commit.seenTick == nil,
+      world.replicas.allSatisfy({ $0.shown > commit.index })
+    else { return }
+    commit.seenTick = world.replicas.isEmpty ? commit.visibleTick : world.nextTick()
+    commit.seenTime = world.now
+    world.oracle.becameSeen(commit)
   }
 
   func snapshot() -> TransactionSnapshot {
@@ -245,6 +281,14 @@ final class ModelPostgres {
     goDown()
     walsender?.end(.unavailable, "server closed the connection unexpectedly")
     walsender = nil
+  }
+
+  /// What starts next is a standby that was promoted; nothing that was committed is lost.
+  func promote(keepingSlot keepsSlot: Bool) {
+    guard availability == .down else { return }
+    timeline += 1
+    if !keepsSlot { slot = nil }
+    world.trace { "postgres: timeline \(self.timeline)" + (keepsSlot ? "" : ", without the slot") }
   }
 
   private func goDown() {

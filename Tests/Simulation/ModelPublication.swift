@@ -7,6 +7,8 @@ struct ModelPublication {
   /// When a table was put back last.
   private(set) var mendedAt: Int64?
 
+  var isWhole: Bool { takenOut.isEmpty }
+
   func carries(_ table: Table) -> Bool { table.isPublished && !takenOut.contains(table) }
 
   /// ALTER PUBLICATION ... DROP TABLE.

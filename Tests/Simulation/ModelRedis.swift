@@ -113,7 +113,7 @@ final class ModelRedis {
     world.trace { "redis: restarts empty" }
     stop()
     snapshots = []
-    data.removeAll(at: world.nextTick())
+    data.removeAll(at: world.nextTick(), time: world.now)
     lineage += 1
     world.oracle.lineageBroke()
     world.after(delay) { [self] in
@@ -124,7 +124,12 @@ final class ModelRedis {
 
   func flushAll() {
     world.trace { "redis: FLUSHALL" }
-    data.removeAll(at: world.nextTick())
+    data.removeAll(at: world.nextTick(), time: world.now)
+  }
+
+  /// The keys of all leases that are out.
+  var leases: [String?] {
+    data.order.filter { key in key.map { KeyMapping.leased($0) != nil } ?? false }
   }
 
   func evict(_ key: String) {
@@ -143,7 +148,7 @@ final class ModelRedis {
 
   // MARK: Readers: atomic scripts of contract 2
 
-  enum Get { case hit(UInt64), lease, wait }
+  enum Get { case hit(Snapshot), lease, wait }
 
   func get(_ key: String, token: UInt64, lease: Int64) -> Get? {
     guard isServing else { return nil }
@@ -155,11 +160,17 @@ final class ModelRedis {
     return .lease
   }
 
-  func fill(_ key: String, token: UInt64, snapshot: UInt64) -> Bool {
+  func fill(_ key: String, token: UInt64, snapshot: Snapshot) -> Bool {
     guard isServing, let lease = data.lease(key, now: world.now), lease.token == token else { return false }
-    data.set(key, .cached(snapshot: snapshot))
+    data.set(key, .cached(snapshot))
     data.remove(KeyMapping.lease(key))
     world.oracle.filled(key, snapshot)
     return true
+  }
+
+  /// A plain SET.
+  func set(_ key: String, _ snapshot: Snapshot) {
+    data.set(key, .cached(snapshot))
+    world.oracle.filled(key, snapshot)
   }
 }

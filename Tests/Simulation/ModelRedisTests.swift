@@ -71,7 +71,7 @@ struct ModelRedisTests {
   }
 
   @Test func transactionsAreQueuedAndAtomic() {
-    world.redis.data.set("user:1", .cached(snapshot: 1))
+    world.redis.data.set("user:1", .cached(Snapshot(tick: 1)))
     #expect(run("MULTI") == ok)
     #expect(run("UNLINK", "user:1") == queued)
     #expect(world.redis.data["user:1"] != nil)
@@ -82,7 +82,7 @@ struct ModelRedisTests {
 
   @Test func outOfMemoryRefusesDeletesInsideMultiOnly() {
     world.redis.trouble(.oom, perMille: 1_000, for: Time.second)
-    world.redis.data.set("user:1", .cached(snapshot: 1))
+    world.redis.data.set("user:1", .cached(Snapshot(tick: 1)))
     #expect(run("MULTI") == ok)
     #expect(isError(run("UNLINK", "user:1"), "OOM"))
     #expect(isError(run("EXEC"), "EXECABORT"))
@@ -101,7 +101,7 @@ struct ModelRedisTests {
   }
 
   @Test func scanReturnsWhatWasThereAllAlong() {
-    for id in 0..<40 { world.redis.data.set("user:\(id)", .cached(snapshot: 1)) }
+    for id in 0..<40 { world.redis.data.set("user:\(id)", .cached(Snapshot(tick: 1))) }
     var cursor = "0"
     var found: [String] = []
     var pages = 0
@@ -111,7 +111,7 @@ struct ModelRedisTests {
       else { return #expect(Bool(false), "not a SCAN reply") }
       cursor = String(decoding: next, as: UTF8.self)
       for case .bulk(let key) in keys { found.append(String(decoding: key, as: UTF8.self)) }
-      world.redis.data.set("user:young\(pages)", .cached(snapshot: 1))
+      world.redis.data.set("user:young\(pages)", .cached(Snapshot(tick: 1)))
       pages += 1
     } while cursor != "0"
     #expect(pages > 3)
@@ -122,7 +122,7 @@ struct ModelRedisTests {
     let redis = world.redis
     #expect(redis.get("user:1", token: 7, lease: Time.second) != nil)
     #expect(run("DEL", "cdcd:l:{user:1}", "user:1") == .integer(1))
-    #expect(!redis.fill("user:1", token: 7, snapshot: world.nextTick()))
+    #expect(!redis.fill("user:1", token: 7, snapshot: Snapshot(tick: world.nextTick())))
     #expect(KeyMapping.lease("cart:{1}") == "cdcd:l:cart:{1}")
     #expect(
       KeyMapping.leased("cdcd:l:{user:1}") == "user:1" && KeyMapping.leased("cdcd:l:cart:{1}") == "cart:{1}")

@@ -49,4 +49,51 @@ struct MutationTests {
   }
 
   @Test func confirmationOnReceipt() { discover(.confirmEarly, within: 5) }
+
+  @Test func noRetention() { discover(.noRetention, within: 5) }
+
+  // MARK: Second deletes
+
+  private func behindReplicas(_ options: inout WorldOptions) {
+    options.faults = []
+    options.instances = 1
+    options.replicas = 1
+    options.redeleteAfter = 0
+    options.plainReaders = 0
+    options.writePause = 100 * Time.millisecond
+    options.truncatePerMille = 0
+  }
+
+  @Test func noSecondDeletesForReplicas() { discover(.noSecondDeletes, within: 20, behindReplicas) }
+
+  @Test func noSecondDeletesForPlainSets() {
+    discover(.noSecondDeletes, within: 20) {
+      behindReplicas(&$0)
+      $0.replicas = 0
+      $0.redeleteAfter = 400 * Time.millisecond
+      $0.plainReaders = 2
+    }
+  }
+
+  @Test func secondDeletesAtVisibility() { discover(.secondDeleteAtVisibility, within: 20, behindReplicas) }
+
+  @Test func receivedTakenForReplayed() { discover(.receivedForReplayed, within: 20, behindReplicas) }
+
+  @Test func restartAtTheAppliedPosition() {
+    discover(.restartAtApplied, within: 40) {
+      behindReplicas(&$0)
+      $0.faults = [.kill]
+      $0.faultPause = Time.second
+    }
+  }
+
+  @Test func noSecondRoundOfAFlush() {
+    discover(.noSecondRound, within: 60) {
+      behindReplicas(&$0)
+      $0.truncatePerMille = 20
+      $0.steadyLag = Time.second
+      $0.readers = 4
+      $0.readPause = 10 * Time.millisecond
+    }
+  }
 }

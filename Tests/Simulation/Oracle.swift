@@ -4,15 +4,19 @@ import Invalidation
 /// no code with the Engine: keys come from `KeyMapping`, visibility from the model's proc array.
 final class Oracle {
   unowned let world: World
-  private var redis: ModelRedis { world.redis }
+  var redis: ModelRedis { world.redis }
   private var postgres: ModelPostgres { world.postgres }
 
   /// Visible, with a required key whose delete has not run on the current Redis lineage.
-  private var outstanding: [Commit] = []
-  /// For each key the youngest visible commit that a ready Engine has declared settled.
-  private var floors: [String: UInt64] = [:]
-  /// Commits below this index are in `floors`.
-  private var floorCount = 0
+  var outstanding: [Commit] = []
+  /// The same for second deletes, in worlds that have them, once every server shows the commit.
+  var unsettled: [Commit] = []
+  /// What was promised to readers of the primary: that the first deletes are done.
+  private var firstPromise = Promise(audience: .primary)
+  /// What was promised to all: settled.
+  private var promise = Promise(audience: .everybody)
+  /// Commits below this index were settled, or handed over to a flush that was open.
+  private var handedCount = 0
   private var deletesAreNew = false
   private(set) var watermarkKey: String?
   private(set) var notices: [String: Int] = [:]
@@ -42,7 +46,9 @@ final class Oracle {
         if change.kind == .alter, table == .users { commit.truncated += ["name:\(row.id)", "vip:\(row.id)"] }
       }
     }
-    if commit.required.isEmpty { commit.settledTime = world.now }
+    guard commit.required.isEmpty else { return }
+    commit.first.time = world.now
+    commit.second.time = world.now
   }
 
   func becameVisible(_ commit: Commit) {
@@ -54,6 +60,37 @@ final class Oracle {
       neededDeletes += keys.required.count
     }
     reviewOutstanding()
+  }
+
+  /// Every server that readers use shows it now.
+  func becameSeen(_ commit: Commit) {
+    guard world.options.hasSecondDeletes, !commit.required.isEmpty else { return }
+    unsettled.append(commit)
+    for change in commit.changes {
+      let keys = KeyMapping.keys(of: change)
+      for key in keys.required + keys.allowed where isDeletedTwice(key) {
+        dueCount[key, default: 0] += 1
+        neededDeletes += 1
+      }
+    }
+    reviewUnsettled()
+  }
+
+  private func isDeletedTwice(_ key: String) -> Bool {
+    !world.replicas.isEmpty || KeyMapping.redeleteDelay(of: key, world.options.redeleteAfter) > 0
+  }
+
+  /// A replica recovered from a crash and does not show these commits any more. Nobody can promise anything before it
+  /// was noticed.
+  func wentBack(_ commits: ArraySlice<Commit>) {
+    for commit in commits {
+      commit.seenTick = nil
+      commit.seenTime = nil
+      // The flush for the crash is to cover it.
+      commit.second.isByFlush = true
+    }
+    unsettled.removeAll { $0.seenTick == nil }
+    promise.withdraw()
   }
 
   func sourceConnected(_ connection: SourceConnection) {}
@@ -99,78 +136,41 @@ final class Oracle {
     guard deletesAreNew else { return }
     deletesAreNew = false
     reviewOutstanding()
+    reviewUnsettled()
   }
 
   /// Contract 2: what a reader put into the cache must hold everything that was invalidated before.
-  func filled(_ key: String, _ snapshot: UInt64) {
-    if let deleted = redis.data.deletedAt[key] {
-      for commit in world.touching(key) {
-        guard let visible = commit.visibleTick, visible < deleted, visible > snapshot else { continue }
+  func filled(_ key: String, _ snapshot: Snapshot) {
+    if snapshot.fill == .leased, let deleted = redis.data.deletedAt[key] {
+      for commit in world.touching(key) where !snapshot.includes(commit) {
+        let seen = snapshot.replayed == nil ? commit.visibleTick : commit.seenTick
+        guard let seen, seen < deleted else { continue }
         world.fail(
           "3",
-          "\(key) was filled from snapshot \(snapshot), its lease granted before the delete at"
-            + " \(deleted) for xid \(commit.xid), visible at \(visible)")
+          "\(key) was filled from \(snapshot), its lease granted before the delete at \(deleted) for xid"
+            + " \(commit.xid), seen by all such readers since \(seen)")
       }
     }
-    if let floor = floors[key], floor > snapshot {
-      world.fail(
-        "1", "\(key) was filled from snapshot \(snapshot), settled is the commit visible at \(floor)")
+    for promise in [firstPromise, promise] {
+      guard let problem = promise.violation(by: snapshot, key) else { continue }
+      world.fail("1", problem)
     }
   }
 
   func lineageBroke() {
-    floors = [:]
-    floorCount = 0
+    firstPromise.withdraw()
+    promise.withdraw()
     outstanding = []
+    unsettled = []
+    handedCount = 0
     for commit in postgres.commits where !commit.required.isEmpty && commit.visibleTick != nil {
-      commit.coveredPrefix = 0
-      if isCovered(commit) { continue }
-      if let time = commit.settledTime {
-        commit.settledBeforeBreak = min(commit.settledBeforeBreak ?? time, time)
+      if isLost(commit, for: .primary) { outstanding.append(commit) }
+      if !world.options.hasSecondDeletes {
+        commit.second = commit.first
+      } else if commit.seenTick != nil, isLost(commit, for: .everybody) {
+        unsettled.append(commit)
       }
-      commit.settledTime = nil
-      outstanding.append(commit)
     }
-  }
-
-  // MARK: Coverage
-
-  private func reviewOutstanding() {
-    outstanding.removeAll { commit in
-      guard isCovered(commit) else { return false }
-      if commit.settledTime == nil { commit.settledTime = world.now }
-      return true
-    }
-  }
-
-  /// Whether every required key of a visible commit was deleted after it became visible, on this lineage.
-  private func isCovered(_ commit: Commit) -> Bool {
-    guard let visible = commit.visibleTick else { return false }
-    while commit.coveredPrefix < commit.required.count {
-      guard isCovered(commit.required[commit.coveredPrefix], since: visible, commit) else { return false }
-      commit.coveredPrefix += 1
-    }
-    return true
-  }
-
-  private func isCovered(_ key: String, since visible: UInt64, _ commit: Commit) -> Bool {
-    let data = redis.data
-    if let deleted = data.deletedAt[key], deleted > visible { return true }
-    if data.emptiedAt > visible { return true }
-    guard isClean(key, visible), !data.passes.isEmpty else { return false }
-    let bytes = Array(key.utf8)
-    guard data.passes.contains(where: { $0.begun > visible && Glob.matches($0.pattern, bytes) }) else {
-      return false
-    }
-    commit.settledByFlush = true
-    return true
-  }
-
-  /// No stale value is cached, and no lease is out that could bring one.
-  private func isClean(_ key: String, _ visible: UInt64) -> Bool {
-    if let snapshot = redis.data.cached(key), snapshot < visible { return false }
-    if let lease = redis.data.lease(key, now: world.now), lease.granted < visible { return false }
-    return true
   }
 
   // MARK: What an instance says
@@ -207,26 +207,22 @@ final class Oracle {
   }
 
   private func checkConfirmed(_ commit: Commit, _ instance: Instance, _ horizon: Int64) {
-    guard !commit.required.isEmpty, !commit.settledByFlush else { return }
-    var settled = commit.settledTime
+    guard !commit.required.isEmpty, !commit.second.isByFlush else { return }
+    var settled = commit.second.time
     // An Engine that has not met the new history yet goes by the old one.
-    if instance.redis.judgedLineage != redis.lineage, let before = commit.settledBeforeBreak {
+    if instance.redis.judgedLineage != redis.lineage, let before = commit.second.timeBeforeBreak {
       settled = min(settled ?? before, before)
     }
     guard let settled else {
       // Covered by a whole SCAN pass or an emptied server, which no delete command announced.
-      if isCovered(commit) {
-        commit.settledByFlush = true
-        return
-      }
-      if instance.status()?.openFlushes.isEmpty == false {
-        commit.settledByFlush = true
+      if isCovered(commit, for: .everybody) || instance.status()?.openFlushes.isEmpty == false {
+        commit.second.isByFlush = true
         return
       }
       return world.fail(
         "4",
         "\(instance.name): confirms xid \(commit.xid) at \(LSN(commit.endLSN)), not settled: "
-          + describe(commit))
+          + describe(commit, for: .everybody))
     }
     if settled > horizon {
       world.fail(
@@ -239,37 +235,55 @@ final class Oracle {
   /// After every turn of an instance's loop: invariants 1 and 7, and the limits on memory.
   func observe(_ instance: Instance, _ status: EngineStatus) {
     let unacknowledged = status.targets.map(\.unacknowledgedBytes).max() ?? 0
-    if max(status.queueBytes, unacknowledged) > 32 << 20 {
+    if max(status.queueBytes, unacknowledged) > memoryLimit {
       world.fail(
         "memory", "\(instance.name): queue \(status.queueBytes), unacknowledged \(unacknowledged) bytes")
     }
     world.peakQueue = max(world.peakQueue, status.queueBytes + unacknowledged)
-    guard promises(status), instance.redis.judgedLineage == redis.lineage else { return }
-    raiseFloors(to: status.settled.rawValue, instance)
+    instance.noteReadiness(status.notReady.isEmpty)
+    if !status.openFlushes.isEmpty { noteFlush(status.settled.rawValue) }
+    guard instance.redis.judgedLineage == redis.lineage,
+      !status.notReady.contains(where: { ["redis", "watermark", "gap", "rules"].contains($0.check) })
+    else { return }
+    if world.options.hasSecondDeletes { raise(&firstPromise, to: status.applied.rawValue, instance) }
+    // A replica that went back is a gap once it is met.
+    guard status.openFlushes.isEmpty, instance.replicas.isInformed else { return }
+    raise(&promise, to: status.settled.rawValue, instance)
   }
 
-  /// Whether the status leaves no doubt about what is in Redis.
-  private func promises(_ status: EngineStatus) -> Bool {
-    status.openFlushes.isEmpty
-      && !status.notReady.contains { ["redis", "watermark", "gap", "rules"].contains($0.check) }
+  /// What is settled while a flush is open may have been handed over to it.
+  private func noteFlush(_ settled: UInt64) {
+    while handedCount < postgres.commits.count, postgres.commits[handedCount].endLSN <= settled {
+      let commit = postgres.commits[handedCount]
+      handedCount += 1
+      if commit.second.time == nil { commit.second.isByFlush = true }
+    }
   }
 
-  private func raiseFloors(to settled: UInt64, _ instance: Instance) {
+  /// Keys on their way, and those that wait for their second delete: each has a limit of its own.
+  private var memoryLimit: Int { (world.options.hasSecondDeletes ? 56 : 32) << 20 }
+
+  private func raise(_ promise: inout Promise, to position: UInt64, _ instance: Instance) {
     let commits = postgres.commits
-    while floorCount < commits.count, commits[floorCount].endLSN <= settled {
-      let commit = commits[floorCount]
-      floorCount += 1
+    while promise.count < commits.count, commits[promise.count].endLSN <= position {
+      let commit = commits[promise.count]
+      promise.count += 1
       let keys = commit.required + commit.truncated
       guard !keys.isEmpty else { continue }
+      let word = promise.audience == .primary ? "applied" : "settled"
       guard let visible = commit.visibleTick else {
-        return world.fail("2", "\(instance.name): settled covers xid \(commit.xid), which nobody can see yet")
+        return world.fail("2", "\(instance.name): \(word) covers xid \(commit.xid), which nobody can see yet")
+      }
+      if promise.audience == .everybody, commit.seenTick == nil {
+        return world.fail(
+          "2", "\(instance.name): settled covers xid \(commit.xid), which some replica does not show yet")
       }
       for key in keys {
-        floors[key] = max(floors[key] ?? 0, visible)
-        if !isClean(key, visible) {
+        promise.raise(key, to: commit, visible)
+        if !isClean(key, commit, for: promise.audience) {
           return world.fail(
             "1",
-            "\(instance.name): settled \(LSN(settled)) covers xid \(commit.xid) at \(LSN(commit.endLSN)),"
+            "\(instance.name): \(word) \(LSN(position)) covers xid \(commit.xid) at \(LSN(commit.endLSN)),"
               + " but \(key) is stale: \(describe(key)), commit visible at \(visible)")
         }
       }
@@ -289,12 +303,51 @@ final class Oracle {
   func checkProgress(since calm: Int64) {
     guard world.now - calm > 10 * Time.second else { return }
     guard postgres.walsender != nil else { return }
+    // A pass of a flush that found nothing was announced by no delete.
+    reviewOutstanding()
+    reviewUnsettled()
     // Commits before a new slot's position are never streamed: the flush is for them.
     for commit in outstanding where commit.commitLSN >= postgres.slotStart {
       guard let visible = commit.visibleTime, world.now - max(visible, calm) > 8 * Time.second else {
         continue
       }
-      return world.fail("9", "xid \(commit.xid) is visible for 8 s, but: " + describe(commit))
+      return world.fail(
+        "9", "xid \(commit.xid) is visible for 8 s, but: " + describe(commit, for: .primary))
+    }
+    checkTruncations(since: calm)
+    checkSecondDeletes(since: max(calm, world.lastReplicaFault))
+    checkReadiness(since: calm)
+  }
+
+  /// What a TRUNCATE took from the cache of the primary's readers goes, whatever flush is open besides.
+  private func checkTruncations(since calm: Int64) {
+    for commit in postgres.commits.reversed() where !commit.truncated.isEmpty {
+      guard let visible = commit.visibleTime, commit.commitLSN >= postgres.slotStart else { continue }
+      if world.now - visible > 60 * Time.second { break }
+      guard world.now - max(visible, calm, postgres.lastLongTransaction) > 20 * Time.second else { continue }
+      for key in commit.truncated where !isClean(key, commit, for: .primary) {
+        return world.fail("9", "xid \(commit.xid) truncated \(key) 20 s ago, and: " + describe(key))
+      }
+    }
+  }
+
+  private func checkSecondDeletes(since calm: Int64) {
+    for commit in unsettled where commit.commitLSN >= postgres.slotStart {
+      let limit = 12 * Time.second + 2 * world.options.redeleteAfter
+      guard let seen = commit.seenTime, world.now - max(seen, calm) > limit else { continue }
+      return world.fail(
+        "9", "xid \(commit.xid) is everywhere for 12 s, but: " + describe(commit, for: .everybody))
+    }
+  }
+
+  /// An unreachable replica holds nothing else back.
+  private func checkReadiness(since calm: Int64) {
+    guard world.options.truncatePerMille == 0 else { return }
+    guard let instance = postgres.walsender?.client.instance, let since = instance.notReadySince else {
+      return
+    }
+    if world.now - max(since, calm, postgres.lastLongTransaction) > 15 * Time.second {
+      world.fail("9", "\(instance.name) is not ready for 15 s: " + world.describe())
     }
   }
 
@@ -302,7 +355,8 @@ final class Oracle {
   func checkAtRest() {
     for commit in postgres.commits {
       guard let visible = commit.visibleTick else { continue }
-      for key in commit.required + commit.truncated + commit.leftOut where !isClean(key, visible) {
+      for key in commit.required + commit.truncated + commit.leftOut
+      where !isClean(key, commit, for: .everybody) {
         return world.fail(
           "6",
           "at rest \(key) is stale: \(describe(key)), but xid \(commit.xid) at \(LSN(commit.endLSN))"
@@ -327,13 +381,15 @@ final class Oracle {
     }
     let forgetful: [Fault] = [
       .redisRestore, .redisSwap, .redisEmpty, .flushAll, .evictWatermark, .evictKey, .slotDropped,
-      .postgresCrash,
+      .postgresCrash, .postgresPromoted, .replicaCrash,
     ]
     guard !world.options.isStory, !world.options.faults.contains(where: forgetful.contains) else { return }
     let killed: UInt64 = world.options.faults.contains { $0 == .kill || $0 == .terminate } ? 20 : 0
     for gap in GapReason.allCases {
       switch gap {
       case .newSlot, .truncate, .flushInterrupted, .publicationChanged: continue
+      case .secondDeletesCollapsed where !world.options.faults.isEmpty: continue
+      case .replicaRestarted where !world.options.faults.isEmpty: continue
       case .tableChanged where world.options.alterPerMille > 0: continue
       // The first judgement may have to be made again before the first watermark.
       case .watermarkMissing where tally.count("gap watermark_missing") < 3 + killed: continue
@@ -343,18 +399,5 @@ final class Oracle {
         world.fail("10", "a gap \(gap.rawValue) although no server forgot anything")
       }
     }
-  }
-
-  private func describe(_ key: String) -> String {
-    var text = "value " + (redis.data.cached(key).map { "of snapshot \($0)" } ?? "absent")
-    if let lease = redis.data.lease(key, now: world.now) { text += ", lease granted at \(lease.granted)" }
-    if let deleted = redis.data.deletedAt[key] { text += ", last deleted at \(deleted)" }
-    return text
-  }
-
-  private func describe(_ commit: Commit) -> String {
-    guard let visible = commit.visibleTick else { return "it is not visible" }
-    let missing = commit.required.first { !isCovered($0, since: visible, commit) }
-    return missing.map { "\($0) was not deleted since \(visible): " + describe($0) } ?? "nothing is missing"
   }
 }

@@ -3,6 +3,8 @@ final class Reader {
   unowned let world: World
   let index: Int
   private var random: Randomness
+  /// Chooses the server, apart from the rest.
+  private var choice: Randomness
   private let keys: [String]
   private var isOver = false
   private(set) var isIdle = true
@@ -13,6 +15,7 @@ final class Reader {
     self.world = world
     self.index = index
     self.random = world.random.split()
+    self.choice = Randomness(seed: world.seed ^ 0xC401_CE ^ UInt64(index) << 32)
     self.keys = world.workload.readableKeys()
   }
 
@@ -45,12 +48,12 @@ final class Reader {
   }
 
   private func query(_ key: String, _ token: UInt64) {
-    guard world.postgres.isServing, world.postgres.frozenUntil <= world.now else { return pause() }
-    let snapshot = world.nextTick()
+    let server = world.replicas.isEmpty || choice.chance(400) ? nil : choice.pick(world.replicas)
+    guard let snapshot = world.snapshot(on: server) else { return pause() }
     world.after(step()) { [self] in
       if world.redis.fill(key, token: token, snapshot: snapshot) {
         fills += 1
-        world.trace { "reader \(index): fills \(key) from snapshot \(snapshot)" }
+        world.trace { "reader \(index): fills \(key) from \(snapshot)" }
       }
       pause()
     }

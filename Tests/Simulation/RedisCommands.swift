@@ -105,7 +105,7 @@ extension ModelRedis {
     let arguments = command.dropFirst().map { String(decoding: $0, as: UTF8.self) }
     switch name {
     case "UNLINK", "DEL": return delete(arguments, connection)
-    case "GET": return get(arguments)
+    case "GET": return get(arguments, connection)
     case "SET": return set(arguments, command, connection)
     case "EVAL": return evaluate(command, connection)
     case "SCAN": return scan(arguments, connection)
@@ -127,6 +127,7 @@ extension ModelRedis {
       if case .lease(_, _, let expires)? = data[key], expires <= world.now { data.remove(key) }
       if data.remove(key) { present += 1 }
       data.deletedAt[key] = world.options.leases ? data.leaseDeletedAt[key] : tick
+      data.deletedTime[key] = world.now
       world.oracle.deleted(key, by: connection)
     }
     world.trace {
@@ -135,9 +136,21 @@ extension ModelRedis {
     return .integer(present)
   }
 
-  private func get(_ arguments: [String]) -> RedisReply {
+  /// The watermark as if everything applied were settled.
+  private static func atApplied(_ text: [UInt8]) -> [UInt8] {
+    guard var watermark = Watermark(text) else { return text }
+    watermark.settled = watermark.applied
+    return watermark.text
+  }
+
+  private func get(_ arguments: [String], _ connection: RedisConnection) -> RedisReply {
     guard arguments.count == 1 else { return error("ERR wrong number of arguments for 'get' command") }
-    let watermark = textOrNull(arguments[0])
+    var watermark = textOrNull(arguments[0])
+    if world.options.mutation == .restartAtApplied, case .bulk(let text) = watermark,
+      connection.instance.process?.hasWritten == false
+    {
+      watermark = .bulk(ModelRedis.atApplied(text))
+    }
     world.trace { "redis: GET \(arguments[0]): " + ModelRedis.text(watermark) }
     return watermark
   }
@@ -169,6 +182,11 @@ extension ModelRedis {
     let key = String(decoding: command[3], as: UTF8.self)
     var old: [UInt8] = []
     if case .text(let bytes)? = data[key] { old = bytes }
+    if world.options.mutation == .restartAtApplied,
+      ModelRedis.atApplied(old) == ModelRedis.atApplied(command[4])
+    {
+      old = command[4]
+    }
     if old == command[4] || world.options.mutation == .blindWatermark {
       if trouble == .oom { return error("OOM command not allowed when used memory > 'maxmemory'. script: 1") }
       if trouble == .readonly {
@@ -176,6 +194,7 @@ extension ModelRedis {
       }
       data.set(key, .text(command[5]))
       connection.chainHolds = old == command[4]
+      connection.instance.process?.hasWritten = true
       world.oracle.watermarkWritten(key)
     }
     world.trace {
@@ -201,9 +220,12 @@ extension ModelRedis {
     guard count > 0, index == arguments.count else { return wrongArity(connection) }
     // Small pages, so that a pass takes several rounds; keys younger than the pass are not returned.
     count = min(count, 1 + data.order.count / world.options.scanPages)
+    if world.options.mutation == .noSecondRound, connection.instance.isInSecondRound {
+      return .array([.bulk([UInt8(ascii: "0")]), .array([])])
+    }
     if cursor == 0 {
       connection.scans.removeAll { $0.pattern == pattern }
-      connection.scans.append((pattern, world.nextTick()))
+      connection.scans.append(RedisData.Pass(pattern: pattern, begun: world.nextTick(), time: world.now))
     }
     let position = Int(cursor & 0xFFFF_FFFF)
     let end = cursor == 0 ? data.order.count : min(Int(cursor >> 32), data.order.count)
@@ -246,7 +268,7 @@ extension ModelRedis {
   private func textOrNull(_ key: String) -> RedisReply {
     switch data[key] {
     case .text(let bytes): .bulk(bytes)
-    case .cached(let snapshot): .bulk(Array("value of \(snapshot)".utf8))
+    case .cached(let snapshot): .bulk(Array("value of \(snapshot.tick)".utf8))
     case .lease(let token, _, _): .bulk(Array(String(token).utf8))
     case nil: .null
     }

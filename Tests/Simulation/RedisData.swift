@@ -2,8 +2,8 @@
 struct RedisData {
   enum Stored: Equatable {
     case text([UInt8])
-    /// A value computed from the database snapshot taken at this tick.
-    case cached(snapshot: UInt64)
+    /// A value computed from this snapshot of the database.
+    case cached(Snapshot)
     case lease(token: UInt64, granted: UInt64, expires: Int64)
   }
 
@@ -17,10 +17,21 @@ struct RedisData {
   var leaseDeletedAt: [String: UInt64] = [:]
   /// The same, once the key's own delete followed: what was visible before that moment is invalidated.
   var deletedAt: [String: UInt64] = [:]
+  /// The same moment in virtual time.
+  var deletedTime: [String: Int64] = [:]
   /// When everything went at once.
   var emptiedAt: UInt64 = 0
-  /// Whole SCAN passes: the pattern, and when the pass began.
-  var passes: [(pattern: [UInt8], begun: UInt64)] = []
+  var emptiedTime: Int64 = 0
+  /// Whole SCAN passes.
+  var passes: [Pass] = []
+
+  /// A walk over all keys that match a pattern.
+  struct Pass {
+    var pattern: [UInt8]
+    /// When it began, in ticks and in virtual time.
+    var begun: UInt64
+    var time: Int64
+  }
 
   subscript(key: String) -> Stored? { entries[key] }
 
@@ -48,11 +59,12 @@ struct RedisData {
     return true
   }
 
-  mutating func removeAll(at tick: UInt64) {
+  mutating func removeAll(at tick: UInt64, time: Int64) {
     entries = [:]
     positions = [:]
     order = Array(repeating: nil, count: order.count)
     emptiedAt = tick
+    emptiedTime = time
   }
 
   /// The lease of `key` that is alive at `now`.
@@ -62,7 +74,7 @@ struct RedisData {
     return (token, granted)
   }
 
-  func cached(_ key: String) -> UInt64? {
+  func cached(_ key: String) -> Snapshot? {
     if case .cached(let snapshot)? = entries[key] { snapshot } else { nil }
   }
 }

@@ -56,7 +56,7 @@ extension ScenarioTests {
     let status = try #require(world.instances[0].status())
     #expect(status.settled.rawValue < stuck.endLSN)
     #expect(status.parkedTransactions >= 1)
-    #expect(world.advance(upTo: 10 * Time.second) { stuck.settledTime != nil })
+    #expect(world.advance(upTo: 10 * Time.second) { stuck.second.time != nil })
     finish(world)
   }
 }

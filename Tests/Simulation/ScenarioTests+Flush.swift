@@ -13,7 +13,7 @@ extension ScenarioTests {
       $0.thawsSlowly = true
     }
     let keys = (0..<1_000).map { "user:\(100_000 + $0)" }
-    for key in keys { world.redis.data.set(key, .cached(snapshot: 0)) }
+    for key in keys { world.redis.data.set(key, .cached(Snapshot(tick: 0))) }
     let instance = world.instances[0]
     #expect(
       world.advance(upTo: 60 * Time.second) {

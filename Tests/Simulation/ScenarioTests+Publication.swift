@@ -10,8 +10,8 @@ extension ScenarioTests {
       $0.promptVisibility = 1_000
     }
     world.advance(to: 10 * Time.second)
-    for id in 0..<200 { world.redis.data.set("user:\(100_000 + id)", .cached(snapshot: 0)) }
-    world.redis.data.set("order[v1]:100000", .cached(snapshot: 0))
+    for id in 0..<200 { world.redis.data.set("user:\(100_000 + id)", .cached(Snapshot(tick: 0))) }
+    world.redis.data.set("order[v1]:100000", .cached(Snapshot(tick: 0)))
     return world
   }
 

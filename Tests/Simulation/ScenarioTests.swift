@@ -17,8 +17,8 @@ struct ScenarioTests {
 
   /// Ends the story: nothing goes wrong any more, the world comes to rest, nothing was violated.
   func finish(_ world: World, _ location: SourceLocation = #_sourceLocation) {
-    world.workload.end()
-    for reader in world.readers { reader.end() }
+    world.quieten()
+    for replica in world.replicas { replica.calmDown() }
     _ = world.rest()
     for instance in world.instances { instance.kill() }
     world.scheduler.clear()
@@ -53,9 +53,9 @@ struct ScenarioTests {
       $0.index > stuck.index && ($0.visibleTime ?? .max) < world.now - Time.second
     }
     #expect(others.count > 20)
-    #expect(others.allSatisfy { $0.settledTime != nil })
+    #expect(others.allSatisfy { $0.second.time != nil })
     #expect(world.advance(upTo: 20 * Time.second) { stuck.visibleTick != nil })
-    #expect(world.advance(upTo: Time.second) { stuck.settledTime != nil })
+    #expect(world.advance(upTo: Time.second) { stuck.second.time != nil })
     finish(world)
   }
 
@@ -131,7 +131,7 @@ struct ScenarioTests {
       $0.flushRate = 500
       $0.instances = 1
     }
-    for id in 0..<1_000 { world.redis.data.set("user:\(100_000 + id)", .cached(snapshot: 0)) }
+    for id in 0..<1_000 { world.redis.data.set("user:\(100_000 + id)", .cached(Snapshot(tick: 0))) }
     let instance = world.instances[0]
     #expect(
       world.advance(upTo: 60 * Time.second) {
@@ -253,8 +253,7 @@ struct ScenarioTests {
   @Test func aSlotMadeAnewMeanwhileIsNoticedOnlyByLooking() {
     let world = world { $0.mutation = .trustStaleFacts }
     slotMadeAnew(world)
-    world.workload.end()
-    for reader in world.readers { reader.end() }
+    world.quieten()
     _ = world.rest()
     world.scheduler.clear()
     #expect(world.violation != nil)

@@ -52,15 +52,16 @@ struct Change {
 enum Schema {
   static let slot = "cdcd"
 
-  static var rules: [Rule] {
+  /// With a `redelete_after` for users, twice as long for orders and none for the others; 0 for none at all.
+  static func rules(redeleteAfter shortest: Int64, _ adjust: (inout Rule) -> Void) -> [Rule] {
     let users = TableName(schema: "public", name: "users")
-    return [
+    let rules = [
       Rule(
         name: "users", table: users,
         templates: [
           template("user:{id}", .literal(bytes("user:")), .column("id", [])),
           template("mail:{email|lower}", .literal(bytes("mail:")), .column("email", [.lower])),
-        ]),
+        ], redeleteAfter: shortest > 0 ? .nanoseconds(shortest) : nil),
       Rule(
         name: "vips", table: users, conditions: [Rule.Condition(column: "vip", values: ["t"])],
         templates: [template("vip:{id}", .literal(bytes("vip:")), .column("id", []))]),
@@ -73,8 +74,13 @@ enum Schema {
           template("order[v1]:{id}", .literal(bytes("order[v1]:")), .column("id", [])),
           template(
             "cart:{{{id}}}", .literal(bytes("cart:{")), .column("id", []), .literal(bytes("}"))),
-        ]),
+        ], redeleteAfter: shortest > 0 ? .nanoseconds(2 * shortest) : nil),
     ]
+    return rules.map { rule in
+      var rule = rule
+      adjust(&rule)
+      return rule
+    }
   }
 
   /// Keys of other applications that a careless flush pattern would take along.

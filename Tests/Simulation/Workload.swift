@@ -195,7 +195,10 @@ final class Workload {
     case .users:
       let email =
         random.chance(150) ? nil : random.pick(["Ann@x.org", "ann@X.org", "bob@x.org", "Zoë@x.org", ""])
-      texts += [email, random.pick(["Ann", "Bob", "Cy"]), random.pick(["t", "f"])]
+      texts += [
+        email.map { $0 + String(repeating: "x", count: world.options.emailPadding) },
+        random.pick(["Ann", "Bob", "Cy"]), random.pick(["t", "f"]),
+      ]
     case .orders: texts += [String(random.below(100)), random.pick(["short", "long long long"])]
     case .audit: texts += ["seen"]
     case .sessions: break
@@ -262,7 +265,7 @@ final class Workload {
       for id in 20_000..<20_000 + world.options.plantedRows {
         for key in KeyMapping.truncatedKeys(table, Row(id: id, texts: [String(id), nil, nil, "f"])) {
           let place = random.below(1 + world.redis.data.order.count)
-          world.redis.data.set(key, .cached(snapshot: world.nextTick()), from: place)
+          world.redis.data.set(key, .cached(Snapshot(tick: world.nextTick())), from: place)
           commit.truncated.append(key)
         }
       }

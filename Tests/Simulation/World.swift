@@ -22,6 +22,18 @@ struct WorldOptions {
     case silentDDL
     /// Feedback confirms on receipt.
     case confirmEarly
+    /// The Engine knows of no replica and no `redelete_after`.
+    case noSecondDeletes
+    /// Every replica claims to have replayed everything there will ever be.
+    case secondDeleteAtVisibility
+    /// Every replica tells what it has received for what it has replayed.
+    case receivedForReplayed
+    /// A start goes by the applied position.
+    case restartAtApplied
+    /// The second round of a flush finds nothing.
+    case noSecondRound
+    /// The Engine confirms what is settled at once.
+    case noRetention
   }
 
   var duration = 10 * Time.second
@@ -35,6 +47,16 @@ struct WorldOptions {
   var redisLatency = 300 * Time.microsecond
   var rowCount = 4
   var readers = 3
+  /// Those who fill by a plain SET.
+  var plainReaders = 0
+  /// Read replicas, declared to cdcd and used by readers, and how far they are behind at least.
+  var replicas = 0
+  var steadyLag: Int64 = 0
+  /// The shortest `redelete_after`; 0 for none.
+  var redeleteAfter: Int64 = 0
+  var adjustRule: (inout Rule) -> Void = { _ in }
+  /// E-mail addresses, and with them keys, are so much longer.
+  var emailPadding = 0
   var readPause = 30 * Time.millisecond
   var writePause = 400 * Time.millisecond
   /// A transaction begins each time this has passed; 0 for pauses by chance.
@@ -71,6 +93,7 @@ struct WorldOptions {
 
   /// A test injects faults by itself.
   var isStory = false
+  var hasSecondDeletes: Bool { replicas > 0 || redeleteAfter > 0 }
   var isFaultless: Bool { faults.isEmpty && instances == 1 && !isStory }
 
   init() {}
@@ -101,6 +124,7 @@ struct WorldOptions {
     faultPause = random.pick([400, 1_500, 4_000]) * Time.millisecond
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
+    defer { drawSecondDeletes(seed, allowed) }
     guard wantsFaults else {
       checksProgress = true
       return
@@ -121,6 +145,29 @@ struct WorldOptions {
     }
     if later.chance(100) { alterPerMille = 20 }
     if later.chance(100), allowed.contains(.republished) { faults.append(.republished) }
+  }
+
+  /// Replicas and plain SETs, dealt apart so that the other worlds stay what they were.
+  private mutating func drawSecondDeletes(_ seed: UInt64, _ allowed: [Fault]) {
+    var random = Randomness(seed: seed ^ 0x5EC0_4D)
+    if !faults.isEmpty, random.chance(150), allowed.contains(.evictLease) { faults.append(.evictLease) }
+    if !faults.isEmpty, random.chance(80), allowed.contains(.postgresPromoted) {
+      faults.append(.postgresPromoted)
+    }
+    if random.chance(350) { replicas = random.pick([1, 1, 2]) }
+    if random.chance(250) {
+      redeleteAfter = random.pick([50, 400, 2_000]) * Time.millisecond
+      plainReaders = 1 + random.below(2)
+    }
+    guard hasSecondDeletes else { return }
+    // Long enough to wait longer than `retain` for a replica.
+    if random.chance(350) { duration += random.pick([10, 20, 35]) * Time.second }
+    let count = random.chance(650) ? 1 + random.below(4) : 0
+    let drawn = (0..<count).map { _ in random.pick(Fault.ofReplicas) }
+    guard replicas > 0 else { return }
+    faults += Fault.ofReplicas.filter { drawn.contains($0) && allowed.contains($0) }
+    // Without other faults: does an unreachable replica hold back anything else?
+    if checksProgress, !faults.isEmpty { duration += 30 * Time.second }
   }
 }
 
@@ -144,10 +191,14 @@ final class World {
   private(set) lazy var workload = Workload(world: self)
   private(set) var instances: [Instance] = []
   private(set) var readers: [Reader] = []
+  private(set) var plainReaders: [PlainReader] = []
+  private(set) var replicas: [ModelReplica] = []
   private(set) lazy var faults = FaultInjector(world: self)
   private(set) var violation: Violation?
   var lastSourceFault: Int64 = 0
+  /// When something last went wrong that is not a replica.
   var lastFault: Int64 = 0
+  var lastReplicaFault: Int64 = 0
   /// Added to the wall clock, which may jump.
   var wallOffset: Int64 = 0
   var peakQueue = 0
@@ -169,8 +220,12 @@ final class World {
     self.printsTrace = printing
     _ = (postgres, redis, oracle, workload)
     postgres.asynchronousCommit = self.options.asynchronousCommit
+    for index in 0..<self.options.replicas { replicas.append(ModelReplica(world: self, index: index)) }
     for index in 0..<self.options.instances { instances.append(Instance(world: self, index: index)) }
     for index in 0..<self.options.readers { readers.append(Reader(world: self, index: index)) }
+    for index in 0..<self.options.plainReaders {
+      plainReaders.append(PlainReader(world: self, index: index))
+    }
   }
 
   // MARK: Time
@@ -212,6 +267,15 @@ final class World {
     if traceLines.count > 400 { traceLines.removeFirst(200) }
   }
 
+  /// A snapshot of the database, on a replica or on the primary; nil when the server does not answer.
+  func snapshot(on replica: ModelReplica?) -> Snapshot? {
+    if let replica {
+      return replica.isServing ? Snapshot(tick: nextTick(), replayed: replica.replayed) : nil
+    }
+    guard postgres.isServing, postgres.frozenUntil <= now else { return nil }
+    return Snapshot(tick: nextTick())
+  }
+
   func remember(_ commit: Commit) {
     for key in commit.required + commit.truncated { touches[key, default: []].append(commit) }
   }
@@ -230,8 +294,7 @@ final class World {
     }
     begin()
     advance(to: options.duration)
-    workload.end()
-    for reader in readers { reader.end() }
+    quieten()
     faults.end()
     if !rest() { return violation }
     confirmAtRest()
@@ -241,13 +304,22 @@ final class World {
     return violation
   }
 
+  /// Nobody writes or reads any more.
+  func quieten() {
+    workload.end()
+    for reader in readers { reader.end() }
+    for reader in plainReaders { reader.end() }
+  }
+
   /// Starts everything without running it: for tests that write their own story.
   func begin() {
     workload.start()
     for (index, instance) in instances.enumerated() {
       after(Int64(index) * 300 * Time.millisecond) { instance.start() }
     }
+    for replica in replicas { replica.start() }
     for reader in readers { reader.start() }
+    for reader in plainReaders { reader.start() }
     faults.start()
     everySecond()
     save()
@@ -278,10 +350,12 @@ final class World {
       guard violation == nil, now - lastFault > 10 * Time.second, let status = instance.status() else {
         return
       }
-      let isVisible = postgres.commits.allSatisfy { commit in
-        commit.endLSN > position || now - (commit.visibleTime ?? now) > 3 * Time.second
+      guard now - lastReplicaFault > 10 * Time.second else { return }
+      let patience = 3 * Time.second + 2 * options.redeleteAfter
+      let isSeen = postgres.commits.allSatisfy { commit in
+        commit.endLSN > position || now - (commit.seenTime ?? now) > patience
       }
-      if isVisible, status.settled.rawValue < position {
+      if isSeen, replicas.allSatisfy({ $0.replayed >= position }), status.settled.rawValue < position {
         fail("wait", "\(instance.name): \(LSN(position)) is awaited for 5 s: " + describe())
       }
     }
@@ -320,13 +394,17 @@ final class World {
 
   private var isAtRest: Bool {
     // A frozen server may look at rest, since nobody has noticed yet.
+    // What was left out is not even known before the next look.
+    guard postgres.publication.isWhole else { return false }
     if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
-      readers.allSatisfy(\.isIdle)
+      postgres.publication.identities(seen: true) != nil,
+      readers.allSatisfy(\.isIdle), plainReaders.allSatisfy(\.isIdle),
+      replicas.allSatisfy({ $0.isServing && $0.replayed >= postgres.walEnd })
     else { return false }
     return instances.contains { instance in
       guard let status = instance.status() else { return false }
-      return status.notReady.isEmpty && status.openFlushes.isEmpty
+      return status.notReady.isEmpty && status.openFlushes.isEmpty && instance.replicas.isInformed
         && status.settled.rawValue >= postgres.walEnd && instance.redis.judgedLineage == redis.lineage
     }
   }

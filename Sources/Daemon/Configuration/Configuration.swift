@@ -24,6 +24,8 @@ package struct Configuration: Sendable {
     package var address: RedisAddress
     package var command: EngineConfiguration.DeleteCommand = .unlink
     package var leases = true
+    /// The most keys a second that a flush deletes.
+    package var flushRate = 50_000
 
     package init(address: RedisAddress) { self.address = address }
   }

@@ -70,16 +70,22 @@ extension ConfigurationReader {
   }
 
   mutating func redis(_ node: Node?) -> Configuration.Redis? {
-    let fields = fields(of: node, of: "redis", known: ["url", "command", "leases"], required: ["url"])
+    let fields = fields(
+      of: node, of: "redis", known: ["url", "command", "leases", "flush_rate"], required: ["url"])
     guard let fields else { return nil }
     let command: EngineConfiguration.DeleteCommand? = choice(fields["command"])
     let leases = boolean(fields["leases"])
+    let flushRate = value(fields["flush_rate"], expected: "keys a second, 1 to 10000000") { text in
+      text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        ? Int(text).flatMap { (1...10_000_000).contains($0) ? $0 : nil } : nil
+    }
     let expected = "redis://user:password@host:port/database or unix:///path?db=database"
     guard let url = text(fields["url"], expected: expected) else { return nil }
     do {
       var redis = Configuration.Redis(address: try RedisAddress(url: url.value))
       redis.command = command ?? redis.command
       redis.leases = leases ?? redis.leases
+      redis.flushRate = flushRate ?? redis.flushRate
       return redis
     } catch {
       problem(error.found, expected: error.expected, at: url.place)

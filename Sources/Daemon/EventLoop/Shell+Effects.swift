@@ -22,6 +22,7 @@ extension Shell {
     case .querySnapshot: ask(.snapshot)
     case .queryCurrentTransaction: ask(.currentTransaction)
     case .queryWALEnd: ask(.walEnd)
+    case .queryBlocker: ask(.blocker)
     case .reconnectQuery: renewQuery()
     case .askReplica(let replica): askReplica(replica)
     case .connectRedis(let target): connectRedis(target)

@@ -79,10 +79,25 @@ extension Shell {
   }
 
   private func advance(_ connector: SourceConnector) {
-    let progress = connector.advance(now: Clock.monotonic())
+    take(connector.advance(now: Clock.monotonic()), connector)
+  }
+
+  /// The connector asks what the slot that it makes waits for.
+  func advanceWatch() {
+    guard case .connecting(let connector) = source, connector.watch != nil else { return }
+    take(connector.advanceWatch(), connector)
+  }
+
+  func askWatch(now: Int64) {
+    guard case .connecting(let connector) = source, let due = connector.watchDueAt, due <= now else { return }
+    take(connector.askWatch(now: now), connector)
+  }
+
+  private func take(_ progress: SourceConnector.Progress, _ connector: SourceConnector) {
     report(connector)
     switch progress {
     case .pending: return
+    case .waits(let blocker): handle(.slotWaits(blocker))
     case .connected(let facts, let replication, let query):
       source = .connected(replication)
       self.query = .open(query)
@@ -155,12 +170,12 @@ extension Shell {
   /// To be called when the query connection's socket is ready.
   func advanceQuery() {
     switch query {
-    case .closed: return
+    case .closed: advanceWatch()
     case .renewing(let connector):
       let progress = connector.advance(now: Clock.monotonic())
       report(connector)
       switch progress {
-      case .pending: return
+      case .pending, .waits: return
       case .connected(let facts, _, let connection):
         query = .open(connection)
         handle(.queryReconnected(facts))
@@ -174,6 +189,7 @@ extension Shell {
         handle(.snapshot(snapshot))
       case .currentTransaction(let xid): handle(.currentTransaction(xid))
       case .walEnd(let end): handle(.walEnd(end))
+      case .blocker(let blocker): handle(.blocker(blocker))
       case .confirmedFlush(let position): slotVerified(position)
       case .failed(let failure): failQuery(failure)
       }

@@ -140,7 +140,11 @@ final class Shell {
     let (descriptor, events) = sourceInterest()
     polled.set(Place.source, descriptor, events)
     switch query {
-    case .closed: polled.clear(Place.query)
+    case .closed:
+      polled.clear(Place.query)
+      if case .connecting(let connector) = source, let watch = connector.watch {
+        polled.set(Place.query, watch.fileDescriptor, watch.pollEvents)
+      }
     case .renewing(let connector): polled.set(Place.query, connector.fileDescriptor, connector.pollEvents)
     case .open(let query): polled.set(Place.query, query.fileDescriptor, query.pollEvents)
     }
@@ -195,10 +199,12 @@ final class Shell {
     if let deadline = engine.deadline { earliest = min(earliest, deadline) }
     if let deadline = connectionDeadline() { earliest = min(earliest, deadline) }
     if let end = gulp.end { earliest = min(earliest, end) }
+    if case .connecting(let connector) = source { earliest = min(earliest, connector.watchDueAt ?? .max) }
     return earliest - Clock.monotonic()
   }
 
   private func checkDeadlines(now: Int64) {
+    askWatch(now: now)
     if let deadline = connectionDeadline(), now >= deadline { failOverdue(now: now) }
     if let deadline = engine.deadline, now >= deadline { handle(.deadlineReached) }
   }

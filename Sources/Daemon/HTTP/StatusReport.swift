@@ -89,6 +89,7 @@ struct StatusReport: Encodable {
     let phase: String
     let scannedKeys: UInt64
     let deletedKeys: UInt64
+    let waitsFor: String?
   }
 
   struct LoggedError: Encodable {
@@ -195,6 +196,7 @@ extension StatusReport.Flush {
     phase = flush.phase
     scannedKeys = flush.scannedKeys
     deletedKeys = flush.deletedKeys
+    waitsFor = flush.waitsFor
   }
 }
 

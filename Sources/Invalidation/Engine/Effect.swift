@@ -14,6 +14,8 @@ package enum Effect: Sendable {
   case queryCurrentTransaction
   /// `SELECT pg_current_wal_insert_lsn()` on the query connection.
   case queryWALEnd
+  /// Ask on the query connection which transaction is the oldest.
+  case queryBlocker
   /// Open the query connection again; replication is untouched.
   case reconnectQuery
 

@@ -35,6 +35,7 @@ extension Engine {
     if case .waiting(let xid)? = flushes.job?.phase, snapshot.xmin >= xid {
       flushes.job?.phase = .scanning
       flushes.job?.passedAt = now.monotonic
+      flushes.job?.blocker = nil
       for target in targets.indices { scanNext(target) }
     }
     scheduleRecheck(progressed: !visible.isEmpty)
@@ -83,7 +84,10 @@ extension Engine {
     guard case .asking = queries.link else { return }
     queryAnswered()
     guard source.phase == .streaming else { return }
-    if flushes.job?.phase == .askingTransaction { flushes.job?.phase = .waiting(for: xid) }
+    if flushes.job?.phase == .askingTransaction {
+      flushes.job?.phase = .waiting(for: xid)
+      flushes.job?.blockerDueAt = now.monotonic + FlushState.blockerDelay
+    }
     queries.isSnapshotNeeded = true
     queries.recheckDelay = QueryState.firstRecheck
     askIfNeeded()

@@ -44,7 +44,7 @@ extension Engine {
   }
 
   /// For the log: a few rules by name, more by their number.
-  private func names(of rules: [Int]) -> String {
+  func names(of rules: [Int]) -> String {
     guard rules.count <= 5 else { return "\(rules.count) rules" }
     return rules.map { configuration.rules[$0].name }.joined(separator: ", ")
   }
@@ -52,7 +52,8 @@ extension Engine {
   private mutating func halt(_ reason: GapReason, rule: String) {
     report(
       .error, "halted",
-      "halted on a gap: \(reason.explanation); end it with `cdcd run --accept-gap`, once the stale keys are gone",
+      "halted on a gap: \(reason.explanation); end it with `cdcd flush --close-gap`, which deletes what may be stale, or"
+        + " with `cdcd run --accept-gap`, once that is gone",
       rule: rule)
     emit(.closeSource)
     emit(.halt(reason))
@@ -75,7 +76,8 @@ extension Engine {
     guard source.phase == .streaming, !flushes.isEmpty, flushes.job == nil || flushes.isOvertaken else {
       return
     }
-    flushes.begin(rules: configuration.rules, leases: configuration.leases, targets: targets.count)
+    flushes.begin(
+      rules: configuration.rules, leases: configuration.leases, targets: targets.count, at: now.monotonic)
     if flushes.open.allSatisfy(\.reason.concernsSecondDeletesOnly), let job = flushes.job {
       flushes.job?.passedAt = now.monotonic
       return beginSecondRound(job)
@@ -95,7 +97,7 @@ extension Engine {
     var writer = CommandWriter()
     writer.command([
       Array("SCAN".utf8), scan.cursor, Array("MATCH".utf8), job.patterns[scan.pattern].bytes,
-      Array("COUNT".utf8), Array("1000".utf8),
+      Array("COUNT".utf8), Array(String(pageSize).utf8),
     ])
     expect(target, [.scan(job: job.number)])
     emit(.sendRedis(target: target, bytes: writer.bytes))
@@ -115,6 +117,9 @@ extension Engine {
     expect(target, [.flushDelete(job: number)])
     emit(.sendRedis(target: target, bytes: encoder.deleteCommand(keys)))
   }
+
+  /// A tenth of a second's worth, so that a slow pace is an even one; within what blocks Redis only shortly.
+  private var pageSize: Int { min(1_000, max(10, configuration.flushRate / 10)) }
 
   /// A page costs its keys, and a little when it has none: a walk over many others leaves Redis room as well.
   private mutating func pace(_ target: Int, keys: Int) {
@@ -140,7 +145,10 @@ extension Engine {
   private mutating func scanEnded(_ target: Int) {
     flushes.job?.scans[target].isDone = true
     guard let job = flushes.job, job.scans.allSatisfy(\.isDone) else { return }
-    guard job.round > 0 || !needsSecondRound(job) else { return beginSecondRound(job) }
+    if job.needsAnotherRound { flushes.job?.passedAt = now.monotonic }
+    guard (job.round > 0 && !job.needsAnotherRound) || !needsSecondRound(job) else {
+      return beginSecondRound(job)
+    }
     statistics.flushes += 1
     report(
       .notice, "flush_done", "flush done: \(job.deletedKeys) keys and leases deleted",
@@ -153,6 +161,18 @@ extension Engine {
     beginFlushIfNeeded()
   }
 
+  /// A line in the log from time to time while a flush runs.
+  mutating func reportFlushProgress() {
+    guard let job = flushes.job, job.reportAt <= now.monotonic else { return }
+    flushes.job?.reportAt = now.monotonic + FlushState.reportInterval
+    let waits = job.blocker.map { "; it waits for " + $0.description } ?? ""
+    report(
+      .info, "flush_progress",
+      "flushing (\(job.phaseName)): \(job.scannedKeys) keys found, \(job.deletedKeys) keys and leases deleted"
+        + waits,
+      rule: names(of: job.rules))
+  }
+
   // MARK: The second round
 
   private func needsSecondRound(_ job: FlushState.Job) -> Bool {
@@ -162,6 +182,8 @@ extension Engine {
   private mutating func beginSecondRound(_ job: FlushState.Job) {
     flushes.beginSecondRound(
       delay: secondDeletes.longestDelay(of: job.rules), hasReplicas: !replicas.isEmpty)
+    // What was asked for meanwhile does not wait for a replica.
+    beginFlushIfNeeded()
     askIfNeeded()
     continueFlushBehindReplicas()
   }
@@ -179,12 +201,14 @@ extension Engine {
     runTimers()
   }
 
-  /// Begins the second round when every replica has come as far as it must and the delay is over.
+  /// Begins the second round when every replica has come as far as it must and the delay, counted from then, is over.
   mutating func continueFlushBehindReplicas() {
-    guard let job = flushes.job, case .waitingForReplicas(let goal) = job.phase,
-      job.notBefore <= now.monotonic,
-      replayedByAll >= goal
-    else { return }
+    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
+      flushes.replicasPassed(notBefore: now.monotonic + secondDeletes.longestDelay(of: job.rules))
+    }
+    guard let job = flushes.job, job.phase == .waitingForPlainSets, job.notBefore <= now.monotonic else {
+      return
+    }
     flushes.job?.phase = .scanning
     for target in targets.indices { scanNext(target) }
   }

@@ -122,9 +122,11 @@ extension Engine {
   /// Puts every key that is due into the batches.
   mutating func runSecondDeletes() {
     guard secondDeletes.isUsed, source.phase == .streaming else { return }
-    if let since = secondDeletes.waitingSince, since + patience <= now.monotonic { collapseSecondDeletes() }
+    // A replica may be ahead of the primary's proc array: what it replayed once stays replayed.
+    secondDeletes.pass(replayedByAll, at: now.monotonic)
+    if let collapseAt, collapseAt <= now.monotonic { collapseSecondDeletes() }
     var hasDeleted = false
-    while let due = secondDeletes.due(at: now.monotonic) {
+    while hasRoomInBatches, let due = secondDeletes.due(at: now.monotonic) {
       addToBatches(due.keys)
       // Not before: a batch that closed meanwhile must not claim them.
       secondDeletes.dropFirst(of: due.lane)
@@ -135,20 +137,29 @@ extension Engine {
     continueFlushBehindReplicas()
   }
 
-  /// How long second deletes wait for a replica before a flush takes over (contract 5).
-  var patience: Int64 { max(configuration.retain.wholeNanoseconds, 10_000_000_000) }
+  /// When a flush takes over from second deletes that wait for a replica (contract 5). Replicas are asked only while
+  /// the stream flows.
+  var collapseAt: Int64? {
+    let patience = max(configuration.retain.wholeNanoseconds, 10_000_000_000)
+    return secondDeletes.waitingSince.map { max($0, source.startedAt) + patience }
+  }
 
   /// A flush takes over, so that neither memory nor WAL grows with an absent replica.
   private mutating func collapseSecondDeletes() {
-    coverAgain(secondDeletes.collapse(), .secondDeletesCollapsed)
+    var rules = secondDeletes.collapse()
+    // What no flush can cover is a gap of its own, before the watermark passes it.
+    let unflushable = rules.filter { configuration.rules[$0].flushPatterns.isEmpty }
+    if !unflushable.isEmpty { openGap(.secondDeletesCollapsed, rules: unflushable) }
+    guard source.phase == .streaming else { return }
+    rules.removeAll { unflushable.contains($0) }
+    coverAgain(rules, .secondDeletesCollapsed)
   }
 
   /// A flush is to delete what readers of replicas, and those who fill by a plain SET, may have filled until now.
   private mutating func coverAgain(_ rules: [Int], _ reason: GapReason) {
-    let uncovered = rules.filter { !flushes.hasSecondRoundAhead(of: $0) }
+    let uncovered = rules.filter { !flushes.isBeingFlushed($0) }
     if uncovered.count < rules.count {
-      flushes.waitAnew(
-        notBefore: now.monotonic + secondDeletes.longestDelay(of: rules), hasReplicas: !replicas.isEmpty)
+      flushes.coverMore(notBefore: now.monotonic + secondDeletes.longestDelay(of: rules))
       askIfNeeded()
     }
     if !uncovered.isEmpty { requireFlush(reason, rules: uncovered) }

@@ -7,6 +7,8 @@ extension Engine {
     guard source.phase == .connecting else { return }
     source.facts = facts
     source.failure = nil
+    source.blocker = nil
+    stream.serverEnd = facts.flushLSN
     queries.link = .idle
     queries.renewedAt = now.monotonic
     watermarkKeys = WatermarkKeys(system: facts.systemIdentifier, slot: configuration.slot)
@@ -139,6 +141,7 @@ extension Engine {
   private mutating func leaveStream(retryAt: Int64) {
     resetStream()
     source.plan = nil
+    source.blocker = nil
     source.phase = .down(retryAt: retryAt)
     queries.link = .down(retryAt: .max)
   }
@@ -191,8 +194,10 @@ extension Engine {
       }
       return end()
     }
-    for target in targets.indices where !targets[target].open.isEmpty || targets[target].ledger.canAdvance {
-      closeBatch(target)
+    for target in targets.indices {
+      let hasNews = !targets[target].open.isEmpty || targets[target].ledger.canAdvance
+      // The end of a flush has to be written, or the next start begins it again.
+      if hasNews || targets[target].needsWatermark { closeBatch(target) }
     }
     source.phase = .draining(until: now.monotonic + 5_000_000_000)
     finishDrainingIfSettled()

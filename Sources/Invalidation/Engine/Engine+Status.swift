@@ -9,6 +9,7 @@ extension Engine {
     case .down, .connecting, .ended: break
     }
     status.streaming = source.phase == .streaming
+    status.waitsForTransaction = source.blocker != nil
     status.received = stream.received
     status.settled = settled
     status.applied = targets.map(\.applied).min() ?? .zero
@@ -72,7 +73,8 @@ extension Engine {
     let job = flushes.job.flatMap { $0.rules.contains(open.rule) ? $0 : nil }
     return EngineStatus.Flush(
       rule: configuration.rules[open.rule].name, reason: open.reason, phase: job?.phaseName ?? "barrier",
-      scannedKeys: job?.scannedKeys ?? 0, deletedKeys: job?.deletedKeys ?? 0)
+      scannedKeys: job?.scannedKeys ?? 0, deletedKeys: job?.deletedKeys ?? 0,
+      waitsFor: job?.blocker?.description)
   }
 
   private func reasons() -> [EngineStatus.Reason] {
@@ -85,6 +87,8 @@ extension Engine {
     case .judging where targets.contains { !$0.isConnected }:
       add("source", "PostgreSQL is connected; the stream starts when every Redis target has been asked")
     case .ended, .draining: add("source", "cdcd is stopping")
+    case .connecting where source.blocker != nil:
+      add("source", "the slot is being made and waits for " + (source.blocker?.description ?? ""))
     case .connecting:
       add(
         "source", "connecting to PostgreSQL" + (source.failure.map { "; the last try: " + $0.message } ?? ""))
@@ -115,10 +119,13 @@ extension Engine {
       var text = "rule \(configuration.rules[flush.rule].name) is being flushed: \(flush.reason.explanation)"
       if case .waiting(let xid)? = flushes.job?.phase, let xmin = barrier.snapshot?.xmin {
         text += "; it waits until every transaction below \(xid) has ended, the oldest is \(xmin)"
+        if let blocker = flushes.job?.blocker { text += ": " + blocker.description }
       }
       if case .waitingForReplicas(let goal)? = flushes.job?.phase {
-        text +=
-          "; its second round waits" + (goal > replayedByAll ? " until every replica is at \(goal)" : "")
+        text += "; its second round waits until every replica is at \(goal)"
+      }
+      if flushes.job?.phase == .waitingForPlainSets {
+        text += "; its second round waits for `redelete_after`"
       }
       return text
     }

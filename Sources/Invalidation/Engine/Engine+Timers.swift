@@ -37,11 +37,13 @@ extension Engine {
     case .asking(let since): consider(since + QueryState.timeLimit)
     case .idle:
       if waitsForVisibility { consider(queries.recheckAt) }
+      if let due = blockerDueAt { consider(due) }
       consider(barrier.snapshotAt + Barrier.snapshotLifetime)
       consider(renewalDue)
     case .connecting: break
     }
     considerSecondDeletes(consider)
+    if let job = flushes.job { consider(job.reportAt) }
     if let job = flushes.job, job.phase == .scanning {
       for (target, scan) in job.scans.enumerated()
       where !scan.isBusy && !scan.isDone && targets[target].link == .ready {
@@ -54,11 +56,10 @@ extension Engine {
     for replica in replicas.indices {
       if let due = replicaDue(replica) { consider(due) }
     }
-    if let due = secondDeletes.nextDue { consider(due) }
-    if let since = secondDeletes.waitingSince { consider(since + patience) }
-    if let job = flushes.job, case .waitingForReplicas(let goal) = job.phase, replayedByAll >= goal {
-      consider(job.notBefore)
-    }
+    if secondDeletes.hasPassed(replayedByAll) { consider(now.monotonic) }
+    if hasRoomInBatches, let due = secondDeletes.nextDue { consider(due) }
+    if let collapseAt { consider(collapseAt) }
+    if let job = flushes.job, job.phase == .waitingForPlainSets { consider(job.notBefore) }
   }
 
   private func considerTarget(_ target: RedisTarget, _ consider: (Int64) -> Void) {
@@ -116,6 +117,7 @@ extension Engine {
     }
     if source.feedbackDueAt <= now.monotonic { sendFeedback(replyRequested: false) }
     runQueryTimers()
+    reportFlushProgress()
     runSecondDeletes()
     askReplicas()
   }
@@ -142,6 +144,7 @@ extension Engine {
     case .idle where renewalDue <= now.monotonic:
       queries.link = .connecting
       emit(.reconnectQuery)
+    case .idle where (blockerDueAt ?? .max) <= now.monotonic: askBlocker()
     case .idle
     where (waitsForVisibility && queries.recheckAt <= now.monotonic)
       || barrier.snapshotAt + Barrier.snapshotLifetime <= now.monotonic:

@@ -77,6 +77,8 @@ package struct Engine: Sendable {
     case .snapshot(let snapshot): snapshotArrived(snapshot)
     case .currentTransaction(let xid): currentTransactionArrived(xid)
     case .walEnd(let end): walEndArrived(end)
+    case .blocker(let blocker): blockerArrived(blocker)
+    case .slotWaits(let blocker): slotWaits(blocker)
     case .queryReconnected(let facts): queryReconnected(facts)
     case .queryFailed(let failure): queryFailed(failure)
     case .replicaAnswered(let replica, let facts): replicaAnswered(replica, facts)
@@ -97,8 +99,12 @@ package struct Engine: Sendable {
 
   /// Whether the shell is to go on reading the replication stream.
   package var wantsInput: Bool {
-    guard source.phase == .streaming, !barrier.isFull else { return false }
-    return targets.allSatisfy { $0.unacknowledgedBytes < RedisTarget.unacknowledgedLimit }
+    source.phase == .streaming && !barrier.isFull && hasRoomInBatches
+  }
+
+  /// Whether what is on the way to Redis leaves room for more.
+  var hasRoomInBatches: Bool {
+    targets.allSatisfy { $0.unacknowledgedBytes < RedisTarget.unacknowledgedLimit }
   }
 
   mutating func emit(_ effect: Effect) { effects.append(effect) }

@@ -14,6 +14,10 @@ package enum Event: Sendable {
   case currentTransaction(UInt64)
   /// Answers `Effect.queryWALEnd`.
   case walEnd(LSN)
+  /// Answers `Effect.queryBlocker`; nil when no transaction runs.
+  case blocker(BlockingTransaction?)
+  /// `connectSource` makes the slot, which waits for this transaction.
+  case slotWaits(BlockingTransaction)
   /// Answers `Effect.reconnectQuery`: only the query connection was renewed.
   case queryReconnected(SourceFacts)
   /// The query connection failed or could not be opened; the shell has closed it. Replication goes on.

@@ -23,6 +23,8 @@ struct FlushState: Sendable {
     case needsWALEnd
     case askingWALEnd
     case waitingForReplicas(LSN)
+    /// Every replica is there; a plain SET may still bring what was read before.
+    case waitingForPlainSets
   }
 
   struct Pattern: Sendable {
@@ -56,11 +58,18 @@ struct FlushState: Sendable {
     /// When its barrier was passed, and before when its second round must not begin.
     var passedAt: Int64 = 0
     var notBefore: Int64 = 0
+    /// More has to be covered than the second round under way does: another one follows.
+    var needsAnotherRound = false
+    /// The oldest transaction while it waits at its barrier, and when it is asked for next.
+    var blocker: BlockingTransaction?
+    var blockerDueAt: Int64 = 0
+    /// When the log is told next how far it is.
+    var reportAt: Int64
 
     /// Whether it waits between its rounds.
     var isBetweenRounds: Bool {
       switch phase {
-      case .needsWALEnd, .askingWALEnd, .waitingForReplicas: true
+      case .needsWALEnd, .askingWALEnd, .waitingForReplicas, .waitingForPlainSets: true
       case .needsTransaction, .askingTransaction, .waiting, .scanning: false
       }
     }
@@ -70,6 +79,7 @@ struct FlushState: Sendable {
       switch phase {
       case .needsTransaction, .askingTransaction, .waiting: "barrier"
       case .needsWALEnd, .askingWALEnd, .waitingForReplicas: "replicas"
+      case .waitingForPlainSets: "delay"
       case .scanning:
         scans.contains { $0.pattern < patterns.count && patterns[$0.pattern].isLease } ? "leases" : "values"
       }
@@ -111,8 +121,13 @@ struct FlushState: Sendable {
     return generation
   }
 
+  /// Nanoseconds.
+  static let reportInterval: Int64 = 10_000_000_000
+  static let blockerDelay: Int64 = 1_000_000_000
+  static let blockerInterval: Int64 = 5_000_000_000
+
   /// Makes a job of all that is open, which begins with its barrier.
-  mutating func begin(rules: [Rule], leases: Bool, targets: Int) {
+  mutating func begin(rules: [Rule], leases: Bool, targets: Int, at time: Int64) {
     let indices = open.map(\.rule)
     var patterns: [Pattern] = []
     for rule in indices where leases {
@@ -128,7 +143,7 @@ struct FlushState: Sendable {
     jobCount += 1
     job = Job(
       number: jobCount, rules: indices, generation: generation, patterns: patterns,
-      scans: Array(repeating: Scan(), count: targets))
+      scans: Array(repeating: Scan(), count: targets), reportAt: time + FlushState.reportInterval)
   }
 
   /// The job is done on every target: closes what it covered.
@@ -139,14 +154,22 @@ struct FlushState: Sendable {
     rewrite(fingerprint)
   }
 
-  /// The first round is done on every target. The second is due at the earliest `delay` after the barrier.
+  /// The round before is done on every target. The next one begins `delay` after the barrier, or after every replica
+  /// has passed it.
   mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
     guard var job else { return }
     job.round = 1
+    job.needsAnotherRound = false
     job.scans = Array(repeating: Scan(), count: job.scans.count)
     job.notBefore = max(job.notBefore, job.passedAt + delay)
-    job.phase = hasReplicas ? .needsWALEnd : .waitingForReplicas(.zero)
+    job.phase = hasReplicas ? .needsWALEnd : .waitingForPlainSets
     self.job = job
+  }
+
+  /// Every replica shows what the second round has to cover.
+  mutating func replicasPassed(notBefore: Int64) {
+    job?.notBefore = notBefore
+    job?.phase = .waitingForPlainSets
   }
 
   /// Whether the job only waits for replicas while a newer request waits for it: one job for both goes first.
@@ -155,17 +178,20 @@ struct FlushState: Sendable {
     return open.contains { $0.generation > job.generation }
   }
 
-  /// Whether the job has the rule and its second round has not begun, so that it can cover what is visible now.
-  func hasSecondRoundAhead(of rule: Int) -> Bool {
-    guard let job, job.round == 0 || job.isBetweenRounds else { return false }
-    return job.rules.contains(rule)
-  }
+  /// Whether the job has the rule, so that its second round can cover what is visible now.
+  func isBeingFlushed(_ rule: Int) -> Bool { job?.rules.contains(rule) ?? false }
 
-  /// Makes the second round cover what is visible now.
-  mutating func waitAnew(notBefore: Int64, hasReplicas: Bool) {
-    guard let job else { return }
-    self.job?.notBefore = max(job.notBefore, notBefore)
-    if hasReplicas, job.isBetweenRounds { self.job?.phase = .needsWALEnd }
+  /// Makes a second round cover what is visible now, with plain SETs until `notBefore`. One that is under way goes on
+  /// as it is, and another follows: a replica that is always late would never reach a position that moves.
+  mutating func coverMore(notBefore: Int64) {
+    guard var job else { return }
+    switch job.phase {
+    case _ where job.round == 0: job.notBefore = max(job.notBefore, notBefore)
+    case .needsWALEnd: break
+    case .askingWALEnd: job.phase = .needsWALEnd
+    default: job.needsAnotherRound = true
+    }
+    self.job = job
   }
 
   /// The question that was under way will not be answered.

@@ -126,6 +126,14 @@ struct SecondDeletes: Sendable {
     }.min()
   }
 
+  /// Whether `pass` with this position would move.
+  func hasPassed(_ replayed: LSN) -> Bool {
+    guard waitsForReplicas else { return false }
+    return lanes.contains { lane in
+      lane.chunks.count > lane.passedCount && replayed > lane.chunks[lane.passedCount].lastCommit
+    }
+  }
+
   /// Every replica has replayed up to here.
   mutating func pass(_ replayed: LSN, at time: Int64) {
     guard waitsForReplicas else { return }

@@ -21,6 +21,8 @@ struct SourceState: Sendable {
   /// When the stream started.
   var startedAt: Int64 = 0
   var failure: SourceFailure?
+  /// What the slot that is being made waits for.
+  var blocker: BlockingTransaction?
   /// A watermark seemed to be beyond the WAL's end: the server is asked once more.
   var suspected: LSN?
   /// The last keepalive or message, for the search for a frozen peer.

@@ -76,6 +76,8 @@ package struct EngineStatus: Sendable, Equatable {
   package var notReady: [Reason] = []
   package var sourceConnected = false
   package var streaming = false
+  /// The slot is being made, and waits for a transaction.
+  package var waitsForTransaction = false
   package var targets: [Target] = []
   /// The end of what was received, applied, settled and confirmed.
   package var received = LSN.zero
@@ -140,13 +142,19 @@ package struct EngineStatus: Sendable, Equatable {
     package var phase: String
     package var scannedKeys: UInt64
     package var deletedKeys: UInt64
+    /// The transaction that holds it up at its barrier.
+    package var waitsFor: String?
 
-    package init(rule: String, reason: GapReason, phase: String, scannedKeys: UInt64, deletedKeys: UInt64) {
+    package init(
+      rule: String, reason: GapReason, phase: String, scannedKeys: UInt64, deletedKeys: UInt64,
+      waitsFor: String? = nil
+    ) {
       self.rule = rule
       self.reason = reason
       self.phase = phase
       self.scannedKeys = scannedKeys
       self.deletedKeys = deletedKeys
+      self.waitsFor = waitsFor
     }
   }
 

@@ -11,6 +11,7 @@ final class Installation: Sendable {
   let standbys: [PostgresServer]
   private let options: Options
   private let rules: Mutex<String>
+  private let source: Mutex<String>
   private let running = Mutex<CDCDProcess?>(nil)
 
   struct Options: Sendable {
@@ -20,6 +21,8 @@ final class Installation: Sendable {
     var rules = ExampleTables.rules
     var retain = "2s"
     var onGap = "flush"
+    /// `redis.flush_rate`.
+    var flushRate = 50_000
     var postgresSettings: [String] = []
     /// So many read replicas.
     var standbys = 0
@@ -31,6 +34,7 @@ final class Installation: Sendable {
   init(_ options: Options = Options(), start: Bool = true) throws {
     self.options = options
     rules = Mutex(options.rules)
+    source = Mutex("")
     folder = try TemporaryFolder()
     postgres = try PostgresServer(in: folder, settings: options.postgresSettings)
     redis = try RedisServer(in: folder, options: options.redisOptions)
@@ -58,16 +62,35 @@ final class Installation: Sendable {
   /// The list under `rules:` of whatever starts from now on.
   func setRules(_ text: String) { rules.withLock { $0 = text } }
 
+  /// The server that whatever starts from now on reads.
+  func setSource(_ url: String) { source.withLock { $0 = url } }
+
+  /// Stops cdcd in order.
+  func stopCDCD() throws {
+    let process = try cdcd.process
+    process.signal(SIGTERM)
+    let status = try process.waitForExit()
+    guard status == 0 else { throw TimedOut(description: "cdcd ended with \(status)") }
+  }
+
+  /// How often a gap was found for this reason.
+  func gaps(_ reason: String) throws -> Int {
+    let prefix = "cdcd_gaps_total{reason=\"\(reason)\"} "
+    let line = try cdcd.get("/metrics").body.split(separator: "\n").first { $0.hasPrefix(prefix) }
+    return line.flatMap { Int($0.dropFirst(prefix.count)) } ?? 0
+  }
+
   /// Writes a configuration and answers with its path.
   func configuration(httpPort: Int, named name: String = "rules.yaml") throws -> String {
     try folder.write(
       """
       source:
-        postgres: \(postgres.url)
+        postgres: \(source.withLock { $0.isEmpty ? postgres.url : $0 })
         retain: \(options.retain)
         replicas: [\(standbys.map(\.url).joined(separator: ", "))]
       redis:
         url: \(redis.url)
+        flush_rate: \(options.flushRate)
       http:
         listen: 127.0.0.1:\(httpPort)
       log:

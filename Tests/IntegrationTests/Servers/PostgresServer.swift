@@ -44,6 +44,12 @@ final class PostgresServer: Sendable {
     }
   }
 
+  /// A cluster with a system identifier of its own. Does not start it.
+  convenience init(newClusterBeside other: PostgresServer, named name: String) throws {
+    try self.init(in: other.folder, named: name, settings: other.ownSettings)
+    try PostgresTemplate.make(in: folder.file(name))
+  }
+
   private init(in folder: TemporaryFolder, named name: String, settings: [String]) throws {
     self.folder = folder
     self.name = name
@@ -156,7 +162,7 @@ private enum PostgresTemplate {
     try FileManager.default.setAttributes(attributes, ofItemAtPath: folder)
   }
 
-  private static func make(in folder: String) throws {
+  static func make(in folder: String) throws {
     try makeFolder(folder)
     let log = folder + ".log"
     defer { unsafe unlink(log) }
