@@ -23,7 +23,7 @@ holds watermark-evicted "EVICTIONS=1" "batch_refused watermark_rewritten"
 holds replica "REPLICA=1" "second_delete settled_behind_applied"
 holds replica-stream-lost "REPLICA=1 STREAM_LOSSES=1" "second_delete settled_behind_applied stream_lost"
 holds replica-killed "REPLICA=1 KILLS=1 OTHER_KEY=1 READERS=1" "second_delete settled_behind_applied restarted"
-holds replica-collapsed "REPLICA=1 COLLAPSES=1 READERS=1" "second_delete settled_behind_applied collapsed flush_done"
+holds replica-collapsed "REPLICA=1 COLLAPSES=2 READERS=1" "second_delete settled_behind_applied collapsed flush_done"
 holds failover "FAILOVERS=1" "failover lineage_break rewound reply_lost"
 holds failover-unbroken "FAILOVERS=1 UNBROKEN=1 LOSSES=1 OTHER_KEY=1 READERS=1" \
   "failover lineage_break rewound reply_lost batch_refused acknowledged_by_watermark late_batch_refused"
