@@ -30,7 +30,7 @@
 #define KILLS 0            /* kill -9 of cdcd, which is then started again */
 #endif
 #ifndef TAKEOVERS
-#define TAKEOVERS 0        /* 1: a second instance takes the slot from the first, which is frozen at any point */
+#define TAKEOVERS 0        /* 1: a second instance takes the slot from the first, frozen at any point */
 #endif
 #ifndef ASLEEP
 #define ASLEEP 0           /* 1: of the frozen one, only what it has sent or was about to send comes late */
@@ -45,10 +45,10 @@
 #define HEARTBEATS 0       /* heartbeats that change nothing; one that can notice a lost history always comes */
 #endif
 #ifndef NEW_SLOT
-#define NEW_SLOT 0         /* 1: the first start makes the slot, so that what was committed before is never streamed */
+#define NEW_SLOT 0         /* 1: the first start makes the slot: what was committed before is never streamed */
 #endif
 #ifndef CONFIRMS
-#define CONFIRMS 0         /* 1: the slot moves on behind the settled position, so that history may outlast the WAL */
+#define CONFIRMS 0         /* 1: the slot follows the settled position, so that a failover may need WAL that is gone */
 #endif
 
 #ifndef TRUNCATE
@@ -58,7 +58,7 @@
 #define COLLAPSES 0        /* second deletes that outgrow their limits, so that a flush takes over */
 #endif
 #ifndef OTHER_KEY
-#define OTHER_KEY 0        /* 1: T2 changes another key, so that a batch moves the watermark and leaves the key alone */
+#define OTHER_KEY 0        /* 1: T2 changes another key: a batch moves the watermark and leaves the key alone */
 #endif
 
 #define TRANSACTIONS 2
@@ -66,7 +66,7 @@
 #define INSTANCES (1 + TAKEOVERS)
 #define PIPELINE 2         /* batches in flight */
 #define QUEUE 5            /* commands on their way on one connection */
-#define MARKS 12           /* watermark values that matter at the same time; an assertion says when they are too few */
+#define MARKS 12           /* watermark values at a time; an assertion says when they are too few */
 
 #define ABSENT 7           /* the cache holds nothing for the key */
 #define NOBODY 7           /* no instance holds the slot */

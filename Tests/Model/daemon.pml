@@ -123,7 +123,7 @@ inline reset_stream() {
   open = 0;
   owes = 0;
   if
-  :: flush_open -> flush = NEEDS_TRANSACTION; second_round = 0; goal = 0
+  :: flush_open -> flush = NEEDS_TRANSACTION; second_round = 0; another_round = 0; goal = 0; again = 0
   :: else -> skip
   fi
 }
@@ -133,7 +133,7 @@ inline forget_chain() {
   streaming = 0;
   received = 0; finished = 0; waiting = 0; second = 0; open = 0; owes = 0;
   acked[me] = 0; tip[me] = 0; settled = 0; identity = 0; known = 0; unbroken = 0;
-  flush_open = 0; flush = NO_FLUSH; second_round = 0; goal = 0; again = 0;
+  flush_open = 0; flush = NO_FLUSH; second_round = 0; another_round = 0; goal = 0; again = 0;
   do
   :: len(in_flight[me]) > 0 -> in_flight[me]?_
   :: len(in_flight[me]) == 0 -> break
@@ -143,7 +143,8 @@ inline forget_chain() {
 /* Redis does not hold what was acknowledged: everything is judged anew. */
 inline lineage_broke() {
   SEEN(lineage_break);
-  printf("cdcd %d: the watermark is %d, neither the acknowledged %d nor one in flight: a break\n", me, found[me], acked[me]);
+  printf("cdcd %d: the watermark is %d, neither the acknowledged %d nor one in flight: a break\n",
+    me, found[me], acked[me]);
   forget_chain();
   if
   :: holder == me -> holder = NOBODY; ask()
@@ -328,12 +329,14 @@ inline request_flush() {
   fi
 }
 
-/* A flush takes over from second deletes (Engine.collapseSecondDeletes). */
+/* A flush takes over from second deletes: its second round is enough (Engine.coverAgain). */
 inline collapse_second_deletes() {
   second = 0;
   if
-  :: BETWEEN_ROUNDS -> flush = NEEDS_WAL_END; goal = 0
-  :: else -> request_flush()
+  :: !flush_open -> flush_open = 1; second_round = 1; flush = NEEDS_WAL_END
+  /* One that is under way goes on as it is, and another follows. */
+  :: flush_open && second_round && flush != NEEDS_WAL_END -> another_round = 1
+  :: else -> skip
   fi;
   owes = 1
 }
@@ -341,7 +344,7 @@ inline collapse_second_deletes() {
 inline flush_round_done() {
 #if REPLICA
   if
-  :: !second_round -> second_round = 1; flush = NEEDS_WAL_END
+  :: !second_round || another_round -> second_round = 1; another_round = 0; flush = NEEDS_WAL_END
   :: else ->
 #endif
   second_round = 0;
@@ -438,7 +441,7 @@ proctype Daemon(byte me) {
   byte settled;            /* what the acknowledged watermark says */
   byte identity;           /* the lineage at the last judgement */
   byte known;              /* the lineage of the last reply */
-  bit flush_open, second_round, again;
+  bit flush_open, second_round, another_round, again;
   byte flush, goal;
   byte plan, known_slot;
   bit gap, created, intact;

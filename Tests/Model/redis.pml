@@ -215,7 +215,7 @@ inline execute() {
   fi
 }
 
-/* One connection. What an instance has given up may still come, or never. */
+/* One connection. What an instance has given up may still come, in order, up to any point. */
 proctype Connection(byte me) {
   mtype kind;
   byte number, answer;
@@ -261,7 +261,14 @@ proctype Connection(byte me) {
        :: else -> skip
        fi;
        kind = 0; number = 0; answer = 0 }
-  :: atomic { late[me]?kind,number -> kind = 0; number = 0 }
+  :: atomic { len(late[me]) > 0 ->
+       do
+       :: late[me]?kind,number
+       :: len(late[me]) == 0 -> break
+       od;
+       kind = 0;
+       number = 0;
+       printf("Network: what instance %d had sent on it never comes\n", me) }
 #ifdef WATERMARK_APART
   :: atomic { apart[me]?number ->
        delete_lease();
