@@ -166,7 +166,7 @@ extension RealServers {
       try installation.postgres.query("ALTER TABLE users RENAME COLUMN email TO mail")
       try installation.expectGone("user:1")
       // The flush that is still open would cover what comes next.
-      try installation.cdcd.waitUntilReady()
+      try installation.expectSettled()
       try redis("SET", "user:1", "cached")
       try installation.postgres.query("UPDATE users SET name = 'x'")
       try installation.expectGone("user:1")
