@@ -60,6 +60,8 @@ struct MutationTests {
     options.leases = true
     options.replicas = 1
     options.redeleteAfter = 0
+    // A world without leases is one without readers.
+    options.leases = true
     options.plainReaders = 0
     options.writePause = 100 * Time.millisecond
     options.truncatePerMille = 0
