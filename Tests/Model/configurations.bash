@@ -32,6 +32,8 @@ holds truncate-killed "TRUNCATE=1 KILLS=1 READERS=1" "gap flush_done flush_resum
 holds truncate-failover "TRUNCATE=1 FAILOVERS=1 READERS=1" "gap flush_done flush_resumed failover lineage_break"
 holds history-lost "NEW_SLOT=1 FAILOVERS=1 CONFIRMS=1 READERS=1" \
   "gap flush_done flush_resumed confirmed failover lineage_break"
+holds history-lost-unbroken "NEW_SLOT=1 FAILOVERS=1 CONFIRMS=1 READERS=1 UNBROKEN=1" \
+  "gap flush_done flush_resumed flush_end_refused failover lineage_break"
 holds frozen "TAKEOVERS=1 ASLEEP=1 FAILOVERS=1 WHOLE_HISTORY=1 UNBROKEN=1 OTHER_KEY=1 READERS=1" \
   "taken_over failover lineage_break late_batch_refused late_batch_taken"
 
@@ -60,5 +62,6 @@ breaks unconditional-lost-reply failover-unbroken UNCONDITIONAL "the watermark i
 breaks unconditional-frozen frozen UNCONDITIONAL "a frozen instance's late batch overwrites the watermark"
 breaks flush-not-recorded truncate-killed FLUSH_NOT_RECORDED "a kill during a flush that the watermark does not tell"
 breaks flush-unannounced truncate-failover FLUSH_UNANNOUNCED "a flush begins before the watermark tells of it"
-breaks flush-end-unbroken history-lost UNBROKEN=1 "a known limit: a failover during a flush leaves the connection intact"
+breaks flush-end-anywhere history-lost-unbroken FLUSH_END_ANYWHERE \
+  "the batch that ends a flush is taken by a history that has lost its deletes"
 breaks flush-without-barrier new-slot NO_FLUSH_BARRIER "a flush does not wait for running transactions"

@@ -43,10 +43,10 @@ byte collapses = 0;
 #define FLOOR(set) (((set) & 1) -> 0 : (((set) & 2) -> 1 : TRANSACTIONS))
 #define LESSER(one, other) ((one) < (other) -> (one) : (other))
 
-/* What /wait answers (EngineStatus.claimable): streaming, the watermark judged, no flush open. */
+/* What /wait answers (EngineStatus.claimable): streaming, the watermark judged, no flush open here or in the watermark. */
 inline claim() {
   if
-  :: streaming && link == READY && !flush_open && known == lineage && settled > promised ->
+  :: streaming && link == READY && !flush_open && !marks[acked[me]].flush && known == lineage && settled > promised ->
      promised = settled;
      SEEN(claimed);
      printf("cdcd %d: says that T1..T%d are settled\n", me, settled)
@@ -220,13 +220,24 @@ inline acknowledge_first() {
 /* Redis says `found` on a connection that is judged while the chain stands. */
 inline resume() {
   intact = 1;
+  in_doubt = found[me] != 0 && marks[found[me]].flush;
+  count = len(in_flight[me]);
+  do
+  :: count > 0 ->
+     in_flight[me]?number;
+     in_doubt = in_doubt || marks[number].flush || marks[number].ends;
+     in_flight[me]!number;
+     count--
+  :: count == 0 -> break
+  od;
+  number = 0;
   if
 #ifdef NO_WATERMARK
   :: true -> skip
 #endif
   /* What the flush deleted may be back, and no watermark tells. */
-  :: tag != identity && found[me] != 0 && marks[found[me]].flush -> intact = 0
-  :: !(tag != identity && found[me] != 0 && marks[found[me]].flush) ->
+  :: tag != identity && in_doubt -> intact = 0
+  :: !(tag != identity && in_doubt) ->
      if
      :: found[me] == acked[me] -> skip
      :: found[me] != acked[me] && in_flight[me]??[eval(found[me])] ->
@@ -263,7 +274,8 @@ inline resume() {
      number = 0;
      claim()
   fi;
-  intact = 0
+  intact = 0;
+  in_doubt = 0
 }
 
 inline send_batch(which) {
@@ -289,6 +301,12 @@ inline close_batch() {
 #ifndef FLUSH_NOT_RECORDED
   marks[number].flush = flush_open;
 #endif
+  if
+  :: marks[tip[me]].flush && !marks[number].flush ->
+     marks[number].ends = 1;
+     marks[number].history = identity
+  :: else -> skip
+  fi;
   marks[number].deletes = open;
   tip[me] = number;
   if
@@ -308,13 +326,11 @@ inline close_batch() {
   number = 0
 }
 
-/* The batch whose watermark tells of the flush goes before a SCAN, unless the pipeline is full: the Engine closes it
- * as soon as it may, at the latest with the next acknowledgement.
- */
-#ifdef FLUSH_UNANNOUNCED
+/* The batch whose watermark tells of the flush goes before a SCAN (Engine.mayScan). */
+#if defined(FLUSH_UNANNOUNCED) || defined(FLUSH_NOT_RECORDED)
 #define OPENING_IS_SENT true
 #else
-#define OPENING_IS_SENT (!owes || len(in_flight[me]) >= PIPELINE)
+#define OPENING_IS_SENT (marks[tip[me]].flush)
 #endif
 
 #define BETWEEN_ROUNDS (flush == NEEDS_WAL_END || flush == WAITING_FOR_REPLICA)
@@ -444,7 +460,7 @@ proctype Daemon(byte me) {
   bit flush_open, second_round, another_round, again;
   byte flush, goal;
   byte plan, known_slot;
-  bit gap, created, intact;
+  bit gap, created, intact, in_doubt;
   mtype kind;
   byte number, answer, tag, count;
   short used;

@@ -7,7 +7,7 @@
   event(batch_refused) event(late_batch_refused) event(late_batch_taken) event(reply_lost) \
   event(acknowledged_by_watermark) event(second_delete) event(settled_behind_applied) event(failover) \
   event(lineage_break) event(rewound) event(restarted) event(taken_over) event(stream_lost) \
-  event(watermark_rewritten) event(gap) event(collapsed) event(flush_done) event(flush_resumed) \
+  event(watermark_rewritten) event(gap) event(collapsed) event(flush_done) event(flush_end_refused) event(flush_resumed) \
   event(confirmed) event(at_rest)
 
 #define SEEN(name) c_code { seen_##name++; }

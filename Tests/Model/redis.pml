@@ -16,8 +16,12 @@ History kept;              /* an earlier moment of the history, to which a failo
 bit has_kept = 0;
 #endif
 
-/* Every batch is one MULTI: deletes, then a compare-and-set from `previous` to its own index (contract 3). */
-typedef Mark { byte previous; byte applied; byte settled; bit flush; bit deletes };
+/* Every batch is one MULTI: deletes, then a compare-and-set from `previous` to its own index (contract 3). The one that
+ * ends a flush is refused by any history but the one whose keys the flush has walked
+ * (BatchEncoder.compareAndSetOnHistory).
+ */
+typedef Mark { byte previous; byte applied; byte settled; bit flush; bit deletes; bit ends; byte history };
+#define OTHER_HISTORY 250
 Mark marks[MARKS];
 byte marks_used = 1;
 
@@ -119,6 +123,8 @@ inline remove_mark() {
      marks[number].settled = marks[number + 1].settled;
      marks[number].flush = marks[number + 1].flush;
      marks[number].deletes = marks[number + 1].deletes;
+     marks[number].ends = marks[number + 1].ends;
+     marks[number].history = marks[number + 1].history;
      number++
   :: else -> break
   od;
@@ -128,6 +134,8 @@ inline remove_mark() {
   marks[marks_used].settled = 0;
   marks[marks_used].flush = 0;
   marks[marks_used].deletes = 0;
+  marks[marks_used].ends = 0;
+  marks[marks_used].history = 0;
   number = 1;
   do
   :: number < marks_used -> LOWER(marks[number].previous); number++
@@ -183,7 +191,13 @@ inline compare_and_set(number) {
 #if defined(UNCONDITIONAL) || defined(NO_WATERMARK)
   :: true -> watermark = number
 #else
-  :: watermark == marks[number].previous -> watermark = number
+#ifdef FLUSH_END_ANYWHERE
+#define ANOTHER_HISTORY false
+#else
+#define ANOTHER_HISTORY (marks[number].ends && marks[number].history != lineage)
+#endif
+  :: ANOTHER_HISTORY -> answer = OTHER_HISTORY; SEEN(flush_end_refused)
+  :: !ANOTHER_HISTORY && watermark == marks[number].previous -> watermark = number
 #endif
   :: else -> skip
   fi

@@ -150,8 +150,16 @@ final class FaultInjector {
     }
   }
 
+  /// Redis fails over, beneath the connection, when the batch that ends the flush is on its way.
+  var failsOverAtFlushEnd = false
+
   /// An instance is about to send these bytes to Redis.
   func sending(_ bytes: [UInt8]) {
+    if failsOverAtFlushEnd, String(decoding: bytes, as: UTF8.self).contains(" flush=-") {
+      failsOverAtFlushEnd = false
+      world.lastFault = world.now
+      world.redis.swapToNewest()
+    }
     guard ambushIsSet, let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return }
     let name = bytes[(end + 1)...]
     guard ambushed.contains(where: { name.starts(with: $0.utf8) }) else { return }

@@ -92,6 +92,13 @@ final class ModelRedis {
     }
   }
 
+  /// A failover to the newest state that was saved, beneath connections that stand, as behind a proxy.
+  func swapToNewest() {
+    guard !snapshots.isEmpty else { return }
+    goBack(to: snapshots.count - 1)
+    renewIdentifiers()
+  }
+
   private func goBack(to index: Int) {
     let chosen = snapshots[index]
     world.trace {
@@ -104,8 +111,11 @@ final class ModelRedis {
     if world.options.mutation == .watermarkElsewhere, let (key, value) = watermark { data.set(key, value) }
     lineage += 1
     world.oracle.lineageBroke()
-    // The same watermark stands for the same deletes: there is nothing to notice.
-    guard let (key, value) = watermark, data[key] == value else { return }
+    // The same watermark stands for the same deletes: there is nothing to notice, unless a flush is under way, whose
+    // deletes no watermark tells of.
+    guard let (key, value) = watermark, data[key] == value, case .text(let text) = value,
+      String(decoding: text, as: UTF8.self).hasSuffix("flush=-")
+    else { return }
     for instance in world.instances { instance.redis.judgementHolds(from: before, to: lineage) }
   }
 

@@ -174,10 +174,13 @@ extension ModelRedis {
   private func evaluate(_ command: [[UInt8]], _ connection: RedisConnection) -> RedisReply {
     let script = command.count > 1 ? String(decoding: command[1], as: UTF8.self) : ""
     guard script.contains("redis.call('GET',KEYS[1])"), script.contains("redis.call('SET',KEYS[1],ARGV[2])"),
-      command.count == 6, command[2] == [UInt8(ascii: "1")]
+      command.count == (script.contains("ARGV[3]") ? 7 : 6), command[2] == [UInt8(ascii: "1")]
     else {
       world.fail("effect", "\(connection.owner): unknown script with \(command.count) arguments: \(script)")
       return error("ERR unknown script")
+    }
+    if command.count == 7, command[6] != Array(replicationIdentifier.utf8) {
+      return .bulk(Array("other history".utf8))
     }
     let key = String(decoding: command[3], as: UTF8.self)
     var old: [UInt8] = []

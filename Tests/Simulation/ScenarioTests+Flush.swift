@@ -26,4 +26,32 @@ extension ScenarioTests {
     finish(world)
     #expect(keys.allSatisfy { world.redis.data.cached($0) == nil })
   }
+
+  /// What a flush deletes leaves no trace in the chain of watermarks: the batch that ends it must not be taken by a
+  /// history that has lost the deletes, also where the connection stands. Found by the model in Tests/Model.
+  @Test(arguments: 1...10 as ClosedRange<UInt64>)
+  func aFlushThatEndsOnAnotherHistoryBeginsAgain(seed: UInt64) {
+    let world = world(seed: seed) {
+      $0.flushRate = 500
+      $0.leases = false
+      $0.readers = 0
+      $0.scanPages = 20
+    }
+    world.workload.isPaused = true
+    // Its end falls between two heartbeats.
+    let keys = (0..<700).map { "user:\(100_000 + $0)" }
+    for key in keys { world.redis.data.set(key, .cached(Snapshot(tick: 0))) }
+    let instance = world.instances[0]
+    var isNearItsEnd = false
+    while !isNearItsEnd, world.now < 60 * Time.second {
+      world.advance(by: 10 * Time.millisecond)
+      isNearItsEnd = instance.status()?.openFlushes.contains { $0.deletedKeys > 600 } ?? false
+    }
+    #expect(isNearItsEnd)
+    world.redis.remember()
+    world.faults.failsOverAtFlushEnd = true
+    #expect(world.advance(upTo: 5 * Time.second) { !world.faults.failsOverAtFlushEnd })
+    finish(world)
+    #expect(keys.allSatisfy { world.redis.data.cached($0) == nil })
+  }
 }

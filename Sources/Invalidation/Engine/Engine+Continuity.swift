@@ -99,7 +99,10 @@ extension Engine {
     let isSameHistory =
       found.identity.run == targets[target].identity.run
       && found.identity.replication == targets[target].identity.replication
-    if !isSameHistory, Watermark(found.watermark)?.openFlushes.isEmpty == false {
+    let isFlushInDoubt =
+      Watermark(found.watermark)?.openFlushes.isEmpty == false
+      || targets[target].inFlight.contains { $0.tellsOfFlush || $0.endsFlush }
+    if !isSameHistory, isFlushInDoubt {
       // Keys that the flush deleted may be back, and no watermark tells which.
       return lineageBroke(target)
     }

@@ -89,7 +89,7 @@ extension Engine {
 
   /// Asks the target for the next page, when it is time.
   mutating func scanNext(_ target: Int) {
-    guard let job = flushes.job, job.phase == .scanning, targets[target].link == .ready else { return }
+    guard let job = flushes.job, job.phase == .scanning, mayScan(target) else { return }
     let scan = job.scans[target]
     guard !scan.isBusy, !scan.isDone, scan.nextPageAt <= now.monotonic else { return }
     guard scan.pattern < job.patterns.count else { return scanEnded(target) }
@@ -101,6 +101,12 @@ extension Engine {
     ])
     expect(target, [.scan(job: job.number)])
     emit(.sendRedis(target: target, bytes: writer.bytes))
+  }
+
+  /// A batch whose watermark tells of the flush goes first: a history that loses the flush's deletes, and not that
+  /// watermark, has the flush open.
+  func mayScan(_ target: Int) -> Bool {
+    targets[target].link == .ready && targets[target].tipFlushes == flushes.fingerprints
   }
 
   mutating func scanned(_ target: Int, _ parts: [RedisReply], job number: UInt64) {

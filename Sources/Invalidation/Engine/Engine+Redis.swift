@@ -71,6 +71,7 @@ extension Engine {
     let applied = targets[target].ledger.advance()
     let settled = min(applied, secondDeletes.floor ?? applied)
     targets[target].batchNumber += 1
+    let endsFlush = targets[target].tipFlushes.contains { !flushes.fingerprints.contains($0) }
     var value = watermarkHead
     value.appendTail(
       batch: targets[target].batchNumber, applied: applied, settled: settled,
@@ -78,7 +79,9 @@ extension Engine {
     let batch = encoder.batch(
       targets[target].open, watermarkKeys: watermarkKeys, previous: targets[target].tip, value: value,
       applied: applied, settled: settled, commitTimes: targets[target].openCommitTimes,
-      ruleSet: targets[target].owesRuleSet ? fingerprint.text : nil)
+      ruleSet: targets[target].owesRuleSet ? fingerprint.text : nil,
+      onHistory: endsFlush ? targets[target].identity.replication : nil,
+      tellsOfFlush: !flushes.fingerprints.isEmpty)
     targets[target].owesRuleSet = false
     targets[target].tip = value
     targets[target].dropOpen()
@@ -86,6 +89,9 @@ extension Engine {
     targets[target].unacknowledgedBytes += batch.bytes.count
     targets[target].inFlight.append(batch)
     sendBatches(target)
+    guard targets[target].tipFlushes != flushes.fingerprints else { return }
+    targets[target].tipFlushes = flushes.fingerprints
+    scanNext(target)
   }
 
   /// Sends every closed batch that is not on the wire.
@@ -194,6 +200,7 @@ extension Engine {
     targets[target].applied = batch.applied
     targets[target].settled = batch.settled
     targets[target].acknowledgedValue = batch.value
+    targets[target].acknowledgedFlush = batch.tellsOfFlush
     for entry in batch.ruleCounts { statistics.keysDeleted[Int(entry.rule)] += UInt64(entry.count) }
     statistics.keysHit += UInt64(max(0, hits))
     for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall &- commitTime) }

@@ -23,6 +23,7 @@ extension Engine {
       barrier.keyBytes + secondDeletes.byteCount
       + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
     status.ledgerEntries = targets.map(\.ledger.count).max() ?? 0
+    status.endsFlush = flushes.isEmpty && targets.contains(where: \.acknowledgedFlush)
     status.openFlushes = flushes.open.map(flushStatus)
     status.replicas = replicas.indices.map(replicaStatus)
     status.pendingSecondDeletes = secondDeletes.keyCount

@@ -46,7 +46,7 @@ extension Engine {
     if let job = flushes.job { consider(job.reportAt) }
     if let job = flushes.job, job.phase == .scanning {
       for (target, scan) in job.scans.enumerated()
-      where !scan.isBusy && !scan.isDone && targets[target].link == .ready {
+      where !scan.isBusy && !scan.isDone && mayScan(target) {
         consider(scan.nextPageAt)
       }
     }

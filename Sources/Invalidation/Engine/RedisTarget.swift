@@ -87,7 +87,11 @@ struct RedisTarget: Sendable {
 
   /// The value of the last acknowledged batch, and of the last closed one.
   var acknowledgedValue: [UInt8] = []
+  /// Whether the acknowledged watermark tells of an open flush: until it does not, the flush's end may be lost.
+  var acknowledgedFlush = false
   var tip: [UInt8] = []
+  /// The open flushes that `tip` tells of.
+  var tipFlushes: [String] = []
   var batchNumber: UInt64 = 0
   /// The rules' fingerprints have to go with the next batch.
   var owesRuleSet = false
@@ -111,6 +115,8 @@ struct RedisTarget: Sendable {
     dropWork()
     acknowledgedValue = found.watermark
     tip = found.watermark
+    tipFlushes = Watermark(found.watermark)?.openFlushes ?? []
+    acknowledgedFlush = !tipFlushes.isEmpty
     identity = found.identity
     ledger = Ledger(position: position)
     applied = position

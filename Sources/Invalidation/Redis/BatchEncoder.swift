@@ -13,6 +13,9 @@ struct Batch: Sendable {
   /// The positions that `value` carries.
   var applied: LSN
   var settled: LSN
+  /// `value` tells of a flush that is open, or no longer of one that `previous` told of.
+  var tellsOfFlush: Bool
+  var endsFlush: Bool
   var keyCount: Int
   /// Keys by rule, runs of the same rule together.
   var ruleCounts: [RuleCount]
@@ -33,13 +36,23 @@ struct BatchEncoder: Sendable {
     local v=redis.call('GET',KEYS[1]) or ''; if v==ARGV[1] then redis.call('SET',KEYS[1],ARGV[2]) end; return v
     """
 
+  /// The same for the batch that ends a flush, only on the history (`master_replid`) whose keys the flush has walked: its
+  /// deletes leave no trace in the chain of watermarks, and a failover may have lost them beneath a connection that
+  /// stands, behind a proxy or where a server is demoted and promoted again.
+  static let compareAndSetOnHistory: StaticString = """
+    if not string.find(redis.call('INFO','replication'),'master_replid:'..ARGV[3],1,true) then return 'other history' end; \
+    local v=redis.call('GET',KEYS[1]) or ''; if v==ARGV[1] then redis.call('SET',KEYS[1],ARGV[2]) end; return v
+    """
+
   var command: EngineConfiguration.DeleteCommand
   var leases: Bool
 
-  /// `ruleSet` is written to its key in the same MULTI when it is not nil.
+  /// `ruleSet` is written to its key in the same MULTI when it is not nil. `onHistory` is the `master_replid` that Redis
+  /// must still have when the batch ends a flush.
   func batch(
     _ keys: KeyBuffer, watermarkKeys: WatermarkKeys, previous: [UInt8], value: [UInt8], applied: LSN,
-    settled: LSN, commitTimes: [Int64], ruleSet: [UInt8]?
+    settled: LSN, commitTimes: [Int64], ruleSet: [UInt8]?, onHistory: String? = nil,
+    tellsOfFlush: Bool = false
   ) -> Batch {
     var writer = CommandWriter(capacity: keys.bytes.count * 2 + keys.count * 40 + 1_024)
     writer.begin(argumentCount: 1)
@@ -48,14 +61,16 @@ struct BatchEncoder: Sendable {
     writeDeletes(keys, to: &writer)
     let end = writer.bytes.count
     if let ruleSet { writer.command([Array("SET".utf8), watermarkKeys.rules, ruleSet]) }
-    BatchEncoder.writeCompareAndSet(watermarkKeys, previous, value, to: &writer)
+    BatchEncoder.writeCompareAndSet(watermarkKeys, previous, value, onHistory: onHistory, to: &writer)
     writer.begin(argumentCount: 1)
     writer.argument("EXEC")
     let deleteCommands = keys.isEmpty ? 0 : (leases ? 2 : 1)
     return Batch(
       bytes: writer.bytes, deletes: start..<end, deleteCommands: deleteCommands,
       queuedCommands: deleteCommands + (ruleSet == nil ? 1 : 2), previous: previous, value: value,
-      applied: applied, settled: settled, keyCount: keys.count, ruleCounts: ruleCounts(keys),
+      applied: applied, settled: settled, tellsOfFlush: tellsOfFlush, endsFlush: onHistory != nil,
+      keyCount: keys.count,
+      ruleCounts: ruleCounts(keys),
       commitTimes: commitTimes)
   }
 
@@ -79,15 +94,17 @@ struct BatchEncoder: Sendable {
   }
 
   static func writeCompareAndSet(
-    _ keys: WatermarkKeys, _ previous: [UInt8], _ value: [UInt8], to writer: inout CommandWriter
+    _ keys: WatermarkKeys, _ previous: [UInt8], _ value: [UInt8], onHistory: String? = nil,
+    to writer: inout CommandWriter
   ) {
-    writer.begin(argumentCount: 6)
+    writer.begin(argumentCount: onHistory == nil ? 6 : 7)
     writer.argument("EVAL")
-    writer.argument(compareAndSet)
+    writer.argument(onHistory == nil ? compareAndSet : compareAndSetOnHistory)
     writer.argument("1")
     writer.argument(keys.watermark)
     writer.argument(previous)
     writer.argument(value)
+    if let onHistory { writer.argument(onHistory.utf8) }
   }
 
   private func ruleCounts(_ keys: KeyBuffer) -> [Batch.RuleCount] {
