@@ -31,6 +31,10 @@ BEGIN
   LOOP
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || altered);
   END LOOP;
+  -- No table's name: cdcd looks at the catalogue again.
+  IF tg_tag = 'ALTER PUBLICATION' THEN
+    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\npublication');
+  END IF;
 END $$;
 
 -- When a partition has been dropped, the catalogue does not know its ancestors any more: they are noted before.
@@ -75,7 +79,7 @@ END $$;
 
 DROP EVENT TRIGGER IF EXISTS cdcd_altered;
 CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
-  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE')
+  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE', 'ALTER PUBLICATION')
   EXECUTE FUNCTION cdcd.tell_altered_tables();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropping;
 CREATE EVENT TRIGGER cdcd_dropping ON ddl_command_start

@@ -77,7 +77,11 @@ struct ServerFacts {
       (SELECT string_agg(format('%I.%I', t.schema, t.name), ', ')
         FROM (VALUES \(list(tables))) AS t (number, schema, name)
         WHERE NOT EXISTS (SELECT FROM pg_publication_tables AS p
-          WHERE p.pubname = \(publication) AND p.schemaname = t.schema AND p.tablename = t.name \(unfiltered)))
+          WHERE p.pubname = \(publication) AND p.schemaname = t.schema AND p.tablename = t.name \(unfiltered))
+          OR EXISTS (
+            SELECT FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid,
+              pg_partition_tree(c.oid) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid
+            WHERE n.nspname = t.schema AND c.relname = t.name AND l.relpersistence <> 'p'))
       """
   }
 
@@ -169,7 +173,8 @@ struct ServerFacts {
       return SourceFailure(
         .unpublished,
         "PostgreSQL: the publication \"\(configuration.publication)\" does not carry every change of \(unpublished):"
-          + " run `cdcd setup`; `cdcd check` says what else is missing")
+          + " run `cdcd setup`, and ALTER TABLE ... SET LOGGED for an unlogged partition; `cdcd check` says what else is"
+          + " missing")
     }
     guard publishesEverything else {
       return SourceFailure(

@@ -120,4 +120,13 @@ struct SecondDeletesTests {
       #expect(deletes.isOverfull == (number == 31))
     }
   }
+
+  /// A transaction that was parked comes later and lies earlier: what the first one waits for is still awaited.
+  @Test func aLaterChunkHidesNothingThatIsAwaited() {
+    var deletes = SecondDeletes(rules: [rule("a")], hasReplicas: true)
+    deletes.add(keys((0, "a:1")), commit: LSN(200), after: LSN(150), at: 0)
+    deletes.add(keys((0, "a:2")), commit: LSN(100), after: LSN(90), at: 2 * SecondDeletes.chunkSpan)
+    deletes.pass(LSN(160), at: 3 * SecondDeletes.chunkSpan)
+    #expect(deletes.awaitedCommit == LSN(200))
+  }
 }

@@ -158,6 +158,15 @@ def scripts_may_be_flushed():
     assert observer.get("user:7") == b"loaded"
 
 
+def without_redis_the_row_is_loaded():
+    url = os.environ["REDIS_URL"]
+    os.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    alone = {}
+    exec(compile(snippet(), "README.md", "exec"), alone)
+    os.environ["REDIS_URL"] = url
+    assert alone["value"]("user:8", TTL_MS, lambda: b"loaded") == b"loaded"
+
+
 failed = False
 for check in [
     a_miss_fills_and_a_hit_loads_nothing,
@@ -167,6 +176,7 @@ for check in [
     of_fifty_threads_that_miss_at_once_one_loads,
     the_lease_of_a_dead_reader_ends_in_an_uncached_load,
     scripts_may_be_flushed,
+    without_redis_the_row_is_loaded,
 ]:
     try:
         check()

@@ -275,4 +275,43 @@ extension ScenarioTests {
     #expect(world.tally.count("gap second_deletes_collapsed") == 0)
     #expect(world.tally.count("flushes") == 1, "one, for the new slot")
   }
+
+  /// A TRUNCATE whose flush has done all for readers of the primary, and waits for a replica that is away.
+  private func flushBehindAbsentReplica(retain: Int64) -> World {
+    let world = world {
+      $0.retain = retain
+      $0.replicas = 1
+    }
+    let instance = world.instances[0]
+    world.advance(to: 5 * Time.second)
+    world.replicas[0].hiddenUntil = world.now + 100 * Time.second
+    world.workload.tablesToTruncate = [.users]
+    #expect(
+      world.advance(upTo: 10 * Time.second) {
+        instance.status()?.openFlushes.contains { $0.reason == .truncate } ?? false
+      })
+    #expect(world.advance(upTo: 10 * Time.second) { instance.status()?.notReady.isEmpty ?? false })
+    return world
+  }
+
+  private func expectNoGap(_ world: World, for milliseconds: Int) {
+    var unready = 0
+    for _ in 0..<milliseconds {
+      world.advance(by: Time.millisecond)
+      guard let status = world.instances[0].status(), status.streaming else { continue }
+      if status.notReady.contains(where: { $0.check == "gap" }) { unready += 1 }
+    }
+    #expect(unready == 0)
+    finish(world)
+  }
+
+  @Test func aCollapseDoesNotBeginATruncatesFirstRoundAgain() {
+    expectNoGap(flushBehindAbsentReplica(retain: 10 * Time.second), for: 20_000)
+  }
+
+  @Test func aReconnectDoesNotBeginATruncatesFirstRoundAgain() {
+    let world = flushBehindAbsentReplica(retain: 60 * Time.second)
+    world.postgres.walsender?.end(.unavailable, "terminating connection")
+    expectNoGap(world, for: 5_000)
+  }
 }

@@ -65,7 +65,7 @@ extension Shell {
     performEffects()
   }
 
-  /// The Engine listens only if it has asked: an idle connection that ends is opened again for the next question.
+  /// An idle connection that ends is opened again for the next question.
   func loseReplica(_ replica: Int, _ reason: String) {
     replicas[replica] = .closed
     tell(.replicaFailed(replica: replica, reason: reason))

@@ -20,9 +20,11 @@ struct RepeatedNotice {
     var leftOut = 0
   }
 
-  /// Good news are few, and who has just read of a lost connection wants to read of the new one.
-  private static func interval(_ severity: Notice.Severity) -> Duration {
-    severity >= .warning ? .seconds(60) : .seconds(1)
+  /// Good news are few, and who has just read of a lost connection wants to read of the new one. Each gap and each loss
+  /// of Redis's history is news.
+  private static func interval(_ notice: Notice) -> Duration {
+    let isNews = notice.cause.hasPrefix("gap_") || notice.cause == "lineage_break"
+    return notice.severity >= .warning && !isNews ? .seconds(60) : .seconds(1)
   }
 
   /// Causes are few and fixed, rules are not; beyond this many everything is forgotten, and logged once more.
@@ -32,7 +34,7 @@ struct RepeatedNotice {
 
   mutating func judge(_ notice: Notice, at now: ContinuousClock.Instant) -> Verdict {
     let cause = Cause(name: notice.cause, rule: notice.rule, severity: notice.severity.rawValue)
-    let interval = RepeatedNotice.interval(notice.severity)
+    let interval = RepeatedNotice.interval(notice)
     if let history = histories[cause], history.lastLogged.duration(to: now) < interval {
       histories[cause]?.leftOut += 1
       return .leaveOut

@@ -99,6 +99,7 @@ extension Engine {
     guard case .connecting = queries.link else { return }
     queries.link = .idle
     queries.renewedAt = now.monotonic
+    queries.isLookWanted = false
     queries.backoff.reset()
     guard let known = continuity, source.phase == .streaming else { return }
     guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,
@@ -121,6 +122,7 @@ extension Engine {
     report(.warning, "query_connection", "the query connection failed: " + failure.message)
     statistics.sourceRetries += 1
     flushes.questionLost()
+    if failure.kind == .unpublished { source.hasMissedChanges = true }
     if failure.kind != .unavailable {
       // A held-back confirmation would keep the walsender, and with it a server that shuts down, from ending
       // (contract 3); a stream that leaves changes out must not move the watermark (once it is mended, the publication is

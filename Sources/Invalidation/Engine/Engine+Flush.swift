@@ -78,7 +78,7 @@ extension Engine {
     }
     flushes.begin(
       rules: configuration.rules, leases: configuration.leases, targets: targets.count, at: now.monotonic)
-    if flushes.open.allSatisfy(\.reason.concernsSecondDeletesOnly), let job = flushes.job {
+    if flushes.open.allSatisfy(\.needsSecondRoundOnly), let job = flushes.job {
       flushes.job?.passedAt = now.monotonic
       return beginSecondRound(job)
     }

@@ -81,7 +81,13 @@ extension Engine {
   }
 
   mutating func replicaFailed(_ replica: Int, _ reason: String) {
-    guard replicas.indices.contains(replica), replicas[replica].isAsking else { return }
+    guard replicas.indices.contains(replica) else { return }
+    guard replicas[replica].isAsking else {
+      // Between two questions: whoever answers the next one may show an older state.
+      replicas[replica].replayed = .zero
+      replicas[replica].nextAskAt = now.monotonic
+      return runTimers()
+    }
     replicas[replica].isAsking = false
     replicaCountsNot(replica, reason)
   }

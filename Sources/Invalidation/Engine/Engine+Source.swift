@@ -72,7 +72,11 @@ extension Engine {
         openGap(gap.reason, rules: gap.rules)
       }
     }
-    if plan.continues { noticePublication(facts) }
+    if source.hasMissedChanges {
+      source.hasMissedChanges = false
+      openGap(.publicationChanged, rules: Array(configuration.rules.indices))
+    }
+    if plan.continues { noticePublication(facts) } else { reopenTableChanges(since: plan.position) }
     guard source.phase == .streaming else { return }
     if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)
@@ -108,6 +112,7 @@ extension Engine {
     let isNews = failure.kind != .slotInUse || !source.waitsForSlot
     source.waitsForSlot = failure.kind == .slotInUse
     source.failure = failure
+    if failure.kind == .unpublished { source.hasMissedChanges = true }
     statistics.sourceRetries += 1
     let delay =
       failure.kind == .slotInUse ? slotRetryDelay() : source.backoff.next(&random)

@@ -65,9 +65,7 @@ extension Engine {
 
   /// Once a flush has deleted what readers of the primary may have filled, its second round is for the others.
   private func holdsReadiness(_ flush: FlushState.Open) -> Bool {
-    if flush.reason.concernsSecondDeletesOnly { return false }
-    guard let job = flushes.job, job.round > 0 else { return true }
-    return flush.generation > job.generation
+    !flush.needsSecondRoundOnly
   }
 
   private func flushStatus(_ open: FlushState.Open) -> EngineStatus.Flush {

@@ -8,6 +8,8 @@ extension Engine {
     for index in content.indices { bytes.append(content[index]) }
     let parts = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 1)
     guard parts.count == 2 else { return malformed("a message cdcd.ddl that names no table") }
+    // A table may have taken a ruled one's name, or left the publication.
+    queries.isLookWanted = true
     let name = String(decoding: parts[1], as: UTF8.self)
     let rules = configuration.rules.indices.filter { configuration.rules[$0].table.quoted == name }
     guard let first = rules.first else { return }
@@ -22,13 +24,25 @@ extension Engine {
     guard !bound.rules.isEmpty else { return }
     let position = stream.transaction?.position ?? stream.received
     let table = bound.relation.table
+    var changedAt: LSN?
     if let known = stream.known[table] {
+      changedAt = known.changedAt
       // A replay describes the table as it was.
       guard position >= known.position else { return }
       if !bound.relation.hasRows(like: known.relation) {
+        changedAt = position
         openGap(.tableChanged, rules: bound.rules.map(\.index))
       }
     }
-    stream.known[table] = StreamState.KnownRelation(relation: bound.relation, position: position)
+    stream.known[table] = StreamState.KnownRelation(
+      relation: bound.relation, position: position, changedAt: changedAt)
+  }
+
+  /// A replay describes a table as it is known by now, so that it tells nothing of a change that it brings again.
+  mutating func reopenTableChanges(since start: LSN) {
+    let rules = configuration.rules.indices.filter {
+      (stream.known[configuration.rules[$0].table]?.changedAt).map { $0 >= start } ?? false
+    }
+    if !rules.isEmpty { openGap(.tableChanged, rules: rules) }
   }
 }

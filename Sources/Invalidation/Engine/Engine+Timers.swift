@@ -125,6 +125,7 @@ extension Engine {
   /// When the server is looked at again. A transaction that stays invisible may wait for cdcd itself, which somebody has
   /// just made a synchronous standby.
   private var renewalDue: Int64 {
+    if queries.isLookWanted { return queries.renewedAt + QueryState.renewalAfterDDL }
     let regular = queries.renewedAt + QueryState.renewal
     guard let since = barrier.parkedSince else { return regular }
     return min(regular, max(since, queries.renewedAt) + QueryState.renewalWhileParked)

@@ -25,7 +25,8 @@ package enum Event: Sendable {
 
   /// Answers `Effect.askReplica`.
   case replicaAnswered(replica: Int, ReplicaFacts)
-  /// `askReplica` was not answered: the replica cannot be reached, or refused. The shell has closed the connection.
+  /// `askReplica` was not answered: the replica cannot be reached, or refused. Or its connection ended between two
+  /// questions. The shell has closed the connection.
   case replicaFailed(replica: Int, reason: String)
 
   /// Answers `Effect.connectRedis`: connected, authenticated, database selected. Nothing else was sent.

@@ -10,6 +10,9 @@ struct FlushState: Sendable {
     var reason: GapReason
     /// Larger than that of any job that began before the request.
     var generation: UInt64
+    /// What readers of the primary may have filled is deleted: a second round is all that it needs.
+    var isFirstRoundDone = false
+    var needsSecondRoundOnly: Bool { isFirstRoundDone || reason.concernsSecondDeletesOnly }
   }
 
   enum Phase: Sendable, Equatable {
@@ -98,11 +101,13 @@ struct FlushState: Sendable {
   /// Asks for a flush of the rule; answers false when one that has not begun covers it already.
   mutating func request(_ rule: Int, _ reason: GapReason, fingerprint: [String]) -> Bool {
     if let index = open.firstIndex(where: { $0.rule == rule }) {
-      if open[index].reason.concernsSecondDeletesOnly, !reason.concernsSecondDeletesOnly {
+      if open[index].needsSecondRoundOnly, !reason.concernsSecondDeletesOnly {
+        let isNews = open[index].reason.concernsSecondDeletesOnly
+        open[index].isFirstRoundDone = false
         // What was open walks the keys once, behind the replicas; the new request needs more, and sooner.
         open[index].reason = reason
         open[index].generation = next()
-        return true
+        return isNews
       }
       // A job that waits for its transaction covers everything up to then.
       if job == nil || job?.phase == .needsTransaction || open[index].generation > job?.generation ?? 0 {
@@ -158,6 +163,9 @@ struct FlushState: Sendable {
   /// has passed it.
   mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
     guard var job else { return }
+    for index in open.indices where open[index].generation <= job.generation {
+      open[index].isFirstRoundDone = true
+    }
     job.round = 1
     job.needsAnotherRound = false
     job.scans = Array(repeating: Scan(), count: job.scans.count)

@@ -55,7 +55,8 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .tableChanged:
       "a ruled table was altered or dropped, or a partition of it attached, detached or dropped"
     case .malformedMessage: "a replication message could not be decoded"
-    case .incompleteRow: "a row image lacked a column that a key needs"
+    case .incompleteRow:
+      "a row image lacked a column that a key needs; a partition does not inherit REPLICA IDENTITY FULL: `cdcd check` names it"
     case .publicationChanged:
       "a ruled table was taken out of the publication and put back, or made or named anew: its changes may have been left out"
     case .replicaRestarted: "a read replica is new or was started anew, and may have served older rows again"

@@ -83,8 +83,11 @@ struct SecondDeletes: Sendable {
     _ keys: KeyBuffer, _ index: Int, to lane: Int, commit: LSN, after preceding: LSN, at time: Int64
   ) {
     if !hasRoom(lane, at: time) {
+      // Chunks pass in order, so that none passes before what the one before it waits for.
+      let waited = lanes[lane].chunks.last.flatMap { $0.passedAt == nil ? $0.lastCommit : nil } ?? commit
       lanes[lane].chunks.append(
-        Chunk(lastCommit: commit, floor: preceding, openedAt: time, visibleAt: time, passedAt: nil))
+        Chunk(
+          lastCommit: max(commit, waited), floor: preceding, openedAt: time, visibleAt: time, passedAt: nil))
     }
     let last = lanes[lane].chunks.count - 1
     lanes[lane].chunks[last].keys.append(keys, index)

@@ -23,6 +23,8 @@ struct SourceState: Sendable {
   var failure: SourceFailure?
   /// What the slot that is being made waits for.
   var blocker: BlockingTransaction?
+  /// The publication was found to leave changes out: what they were is not known, whatever it looks like afterwards.
+  var hasMissedChanges = false
   /// A watermark seemed to be beyond the WAL's end: the server is asked once more.
   var suspected: LSN?
   /// The last keepalive or message, for the search for a frozen peer.
@@ -58,8 +60,11 @@ struct QueryState: Sendable {
   var failure: SourceFailure?
   /// When the server was last looked at as a whole; it is once a minute, and sooner while a transaction is parked.
   var renewedAt: Int64 = 0
+  /// DDL was told of, which may have changed what is published.
+  var isLookWanted = false
   static let renewal: Int64 = 60_000_000_000
   static let renewalWhileParked: Int64 = 5_000_000_000
+  static let renewalAfterDDL: Int64 = 1_000_000_000
 
   static let firstRecheck: Int64 = 1_000_000
   static let slowestRecheck: Int64 = 100_000_000

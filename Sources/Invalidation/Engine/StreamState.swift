@@ -19,6 +19,8 @@ struct StreamState: Sendable {
   struct KnownRelation: Sendable {
     var relation: Relation
     var position: LSN
+    /// Where it was last seen to differ from what was known before.
+    var changedAt: LSN?
   }
 
   var known: [TableName: KnownRelation] = [:]

@@ -35,6 +35,8 @@ package struct BoundRule: Sendable {
   package let problem: String?
   let isBound: Bool
   let coversOldRows: Bool
+  /// Every old image is a whole row.
+  let carriesWholeRows: Bool
   let templates: [[Segment]]
   let whenChanged: [Int]
   let conditions: [Condition]
@@ -51,6 +53,7 @@ package struct BoundRule: Sendable {
     self.operations = rule.operations
     self.isBound = missing.isEmpty
     self.coversOldRows = covered
+    self.carriesWholeRows = relation.replicaIdentity == .full
     if !missing.isEmpty {
       self.problem = BoundRule.missingColumns(missing, rule, relation)
     } else if needsOldRows && !covered {

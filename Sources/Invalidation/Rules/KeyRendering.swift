@@ -26,6 +26,10 @@ extension BoundRule {
   ) -> RuleOutcome {
     guard operations.contains(operation) else { return .otherOperation }
     guard isBound, operation == .insert || coversOldRows else { return .incomplete }
+    // The message describes the root; the rows are as the partition's own replica identity has them.
+    if carriesWholeRows, operation != .insert, images.oldIsKeyOnly || !images.old.isPresent {
+      return .incomplete
+    }
     if operation == .update, !whenChanged.isEmpty, !hasChanged(images, message) { return .unchanged }
     if !conditions.isEmpty, !isMet(images, message) { return .conditionNotMet }
     for template in templates {
