@@ -17,6 +17,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   altered text;
 BEGIN
+  -- No table's name: cdcd looks at the catalogue again.
+  IF tg_tag IN ('ALTER PUBLICATION', 'ALTER SCHEMA') OR tg_tag = 'CREATE TABLE' AND EXISTS (
+      SELECT FROM pg_event_trigger_ddl_commands() AS command JOIN pg_class AS c ON c.oid = command.objid
+      WHERE command.classid = 'pg_class'::regclass AND c.relispartition) THEN
+    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
+  END IF;
+  IF tg_tag = 'CREATE TABLE' THEN RETURN; END IF;
   FOR altered IN
     SELECT DISTINCT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'))
     FROM pg_event_trigger_ddl_commands() AS command
@@ -31,10 +38,6 @@ BEGIN
   LOOP
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || altered);
   END LOOP;
-  -- No table's name: cdcd looks at the catalogue again.
-  IF tg_tag = 'ALTER PUBLICATION' THEN
-    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\npublication');
-  END IF;
 END $$;
 
 -- When a partition has been dropped, the catalogue does not know its ancestors any more: they are noted before.
@@ -79,7 +82,8 @@ END $$;
 
 DROP EVENT TRIGGER IF EXISTS cdcd_altered;
 CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
-  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE', 'ALTER PUBLICATION')
+  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE', 'CREATE TABLE', 'ALTER PUBLICATION',
+    'ALTER SCHEMA', 'ALTER INDEX')
   EXECUTE FUNCTION cdcd.tell_altered_tables();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropping;
 CREATE EVENT TRIGGER cdcd_dropping ON ddl_command_start

@@ -44,6 +44,7 @@ extension RealServers {
       #expect(try !redis.exists("user:2"))
       try installation.redis.kill()
       try installation.redis.start()
+      try eventually("the loss is seen") { try installation.cdcd.metric("cdcd_lineage_breaks_total") == 1 }
       try installation.expectSettled()
       #expect(try !installation.redis.client().exists("user:2"))
     }

@@ -253,7 +253,7 @@ final class Oracle {
     else { return }
     if world.options.hasSecondDeletes { raise(&firstPromise, to: status.applied.rawValue, instance) }
     // A replica that went back is a gap once it is met.
-    guard status.openFlushes.isEmpty, !status.endsFlush, instance.replicas.isInformed else { return }
+    guard status.openFlushes.isEmpty, !status.isInDoubt, instance.replicas.isInformed else { return }
     raise(&promise, to: status.settled.rawValue, instance)
   }
 

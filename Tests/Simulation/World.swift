@@ -404,7 +404,7 @@ final class World {
     else { return false }
     return instances.contains { instance in
       guard let status = instance.status() else { return false }
-      return status.notReady.isEmpty && status.openFlushes.isEmpty && !status.endsFlush
+      return status.notReady.isEmpty && status.openFlushes.isEmpty && !status.isInDoubt
         && instance.replicas.isInformed
         && status.settled.rawValue >= postgres.walEnd && instance.redis.judgedLineage == redis.lineage
     }

@@ -1,7 +1,8 @@
 import Invalidation
 
 /// Puts the Engine's status on the board: ten times a second at most while something happens, once a second
-/// otherwise, which shows that the loop turns, and at once when a position is settled that somebody waits for.
+/// otherwise, which shows that the loop turns, and at once when a position is settled that somebody waits for, or when what
+/// is settled begins or ceases to be proved.
 struct Publisher {
   private static let shortest: Int64 = 100_000_000
   private static let longest: Int64 = 1_000_000_000
@@ -9,6 +10,7 @@ struct Publisher {
   private let board: StatusBoard
   private var last: Int64 = .min / 2
   private var settled = LSN.zero
+  private var isProven = false
   /// Turns since the last time, which may have changed something.
   private var turns = 0
 
@@ -19,7 +21,7 @@ struct Publisher {
 
   mutating func publish(_ engine: borrowing Engine, now: Moment) {
     turns += 1
-    if now.monotonic - last >= Publisher.shortest {
+    if now.monotonic - last >= Publisher.shortest || engine.isProven != isProven {
       publishNow(engine, now: now)
     } else if board.hasWaiters {
       let status = engine.status(now: now)
@@ -28,6 +30,7 @@ struct Publisher {
   }
 
   mutating func publishNow(_ engine: borrowing Engine, now: Moment) {
+    isProven = engine.isProven
     put(engine.status(now: now), engine, now: now)
   }
 

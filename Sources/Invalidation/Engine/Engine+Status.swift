@@ -23,13 +23,19 @@ extension Engine {
       barrier.keyBytes + secondDeletes.byteCount
       + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
     status.ledgerEntries = targets.map(\.ledger.count).max() ?? 0
-    status.endsFlush = flushes.isEmpty && targets.contains(where: \.acknowledgedFlush)
+    status.isInDoubt = queries.isLookWanted || targets.contains(where: \.acknowledgedFlush)
     status.openFlushes = flushes.open.map(flushStatus)
     status.replicas = replicas.indices.map(replicaStatus)
     status.pendingSecondDeletes = secondDeletes.keyCount
     status.notReady = reasons()
     status.degraded = degraded()
     return status
+  }
+
+  /// Whether `/wait` may answer, as far as it is cheap to say: a change of it is published at once.
+  package var isProven: Bool {
+    source.phase == .streaming && continuity != nil && flushes.isEmpty && !queries.isLookWanted
+      && targets.allSatisfy { $0.link == .ready && !$0.acknowledgedFlush }
   }
 
   private func targetStatus(_ index: Int) -> EngineStatus.Target {

@@ -94,8 +94,9 @@ package struct EngineStatus: Sendable, Equatable {
   /// The xid of the oldest of them.
   package var oldestParked: UInt32?
   package var openFlushes: [Flush] = []
-  /// No flush is open any more, and a watermark in Redis still tells of one: its end may yet be lost.
-  package var endsFlush = false
+  /// Nothing is wrong, and what is settled cannot be proved for a moment: a watermark in Redis still tells of a flush that
+  /// is done, or DDL was told of and the catalogue has not been looked at since.
+  package var isInDoubt = false
   package var replicas: [Replica] = []
   /// What is not as it should be although cdcd is ready: a replica that cannot be reached.
   package var degraded: [Reason] = []
