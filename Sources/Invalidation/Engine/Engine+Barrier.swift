@@ -99,7 +99,7 @@ extension Engine {
     guard case .connecting = queries.link else { return }
     queries.link = .idle
     queries.renewedAt = now.monotonic
-    queries.isLookWanted = false
+    queries.changesSeen = queries.changesLookedFor
     queries.backoff.reset()
     guard let known = continuity, source.phase == .streaming else { return }
     guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,

@@ -131,20 +131,24 @@ extension Engine {
     return min(regular, max(since, queries.renewedAt) + QueryState.renewalWhileParked)
   }
 
+  /// The server is asked for its facts as well: DDL that is told of from here on needs another look.
+  private mutating func reconnectQuery() {
+    queries.link = .connecting
+    queries.changesLookedFor = queries.changesTold
+    emit(.reconnectQuery)
+  }
+
   private mutating func runQueryTimers() {
     switch queries.link {
     case .down(let retryAt) where retryAt <= now.monotonic:
-      queries.link = .connecting
-      emit(.reconnectQuery)
+      reconnectQuery()
     case .asking(let since) where since + QueryState.timeLimit <= now.monotonic:
       report(.warning, "query_timeout", "PostgreSQL did not answer a snapshot query within 10 s")
       flushes.questionLost()
       queries.isSnapshotNeeded = true
-      queries.link = .connecting
-      emit(.reconnectQuery)
+      reconnectQuery()
     case .idle where renewalDue <= now.monotonic:
-      queries.link = .connecting
-      emit(.reconnectQuery)
+      reconnectQuery()
     case .idle where (blockerDueAt ?? .max) <= now.monotonic: askBlocker()
     case .idle
     where (waitsForVisibility && queries.recheckAt <= now.monotonic)

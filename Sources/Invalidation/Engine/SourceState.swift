@@ -60,8 +60,12 @@ struct QueryState: Sendable {
   var failure: SourceFailure?
   /// When the server was last looked at as a whole; it is once a minute, and sooner while a transaction is parked.
   var renewedAt: Int64 = 0
-  /// DDL was told of, which may have changed what is published.
-  var isLookWanted = false
+  /// DDL that was told of, which may have changed what is published: all of it, what the look under way covers, and what
+  /// the last one did.
+  var changesTold: UInt64 = 0
+  var changesLookedFor: UInt64 = 0
+  var changesSeen: UInt64 = 0
+  var isLookWanted: Bool { changesTold != changesSeen }
   static let renewal: Int64 = 60_000_000_000
   static let renewalWhileParked: Int64 = 5_000_000_000
   static let renewalAfterDDL: Int64 = 1_000_000_000
