@@ -103,8 +103,8 @@ def conditions(run):
         f"{run['date']}, {run['machine']}; {run['servers']}; {run['seconds']:.0f} s of load for each remedy, "
         f"{run['readers']} readers, {run['writers']} writers, {run['rows']} rows, seed {run['seed']}"
     )
-    return f"{line}; busy with other work, load {run['load_before']}" if is_busy(run) else line
+    return f"{line}; beside other work on {run['cpu_taken_by_others']:.0%} of the CPU" if is_busy(run) else line
 
 
 def is_busy(run):
-    return run["load_before"] > 1
+    return run["cpu_taken_by_others"] > 0.2
