@@ -1,5 +1,16 @@
 package import Invalidation
 
+/// The columns that one rule reads of old rows.
+package struct OldRowColumns: Sendable {
+  package var table: TableName
+  package var columns: [String]
+
+  package init(table: TableName, columns: [String]) {
+    self.table = table
+    self.columns = columns
+  }
+}
+
 /// Where the changes come from.
 package struct PostgresSourceConfiguration: Sendable {
   /// Any libpq URI or keyword string. May hold a password: never print it.
@@ -8,12 +19,18 @@ package struct PostgresSourceConfiguration: Sendable {
   package var publication: String
   /// The ruled tables, every change of which the publication has to carry.
   package var tables: [TableName]
+  /// By the rule's number in the file, for the rules that follow updates or deletes.
+  package var oldRowColumns: [Int: OldRowColumns]
 
-  package init(connection: String, slot: String, publication: String, tables: [TableName] = []) {
+  package init(
+    connection: String, slot: String, publication: String, tables: [TableName] = [],
+    oldRowColumns: [Int: OldRowColumns] = [:]
+  ) {
     self.connection = connection
     self.slot = slot
     self.publication = publication
     self.tables = tables
+    self.oldRowColumns = oldRowColumns
   }
 
   /// Whether the connection string can be read at all.

@@ -15,6 +15,7 @@ struct ServerFacts {
   var systemIdentifier: String
   var isStandby: Bool
   var flushLSN: LSN
+  var insertLSN: LSN
   var crashMarker: String
   var walLevel: String
   var publicationExists: Bool
@@ -23,6 +24,8 @@ struct ServerFacts {
   var unpublished: String?
   /// For each ruled table, in order, `SourceFacts.publication`.
   private var identities: [String]
+  /// By rule, `SourceFacts.barePartitions`.
+  var barePartitions: [Int: String]
   var asynchronousCommit: Bool
   /// Whether the replication connection's process runs on this server.
   var seesWalsender: Bool
@@ -44,6 +47,7 @@ struct ServerFacts {
       SELECT (SELECT system_identifier FROM pg_control_system()),
         pg_is_in_recovery(),
         CASE WHEN pg_is_in_recovery() THEN '0/0' ELSE pg_current_wal_flush_lsn() END,
+        CASE WHEN pg_is_in_recovery() THEN '0/0' ELSE pg_current_wal_insert_lsn() END,
         (extract(epoch FROM \(marker)) * 1000000)::bigint,
         current_setting('wal_level'),
         EXISTS (SELECT FROM pg_publication WHERE pubname = \(publication)),
@@ -63,7 +67,8 @@ struct ServerFacts {
         (SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication
           WHERE pubname = \(publication)),
         \(unpublishedQuery(configuration.tables, publication, serverVersion)),
-        \(identityQuery(configuration.tables, publication, serverVersion))
+        \(identityQuery(configuration.tables, publication, serverVersion)),
+        \(barePartitionQuery(configuration.oldRowColumns))
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
@@ -117,28 +122,64 @@ struct ServerFacts {
       """
   }
 
+  /// For each rule one partition, if there is one, whose replica identity lacks a column that the rule reads: its number
+  /// and the partition's name, a line each. The name is for people.
+  private static func barePartitionQuery(_ rules: [Int: OldRowColumns]) -> String {
+    guard !rules.isEmpty else { return "NULL" }
+    let values = rules.sorted { $0.key < $1.key }.map { number, rule in
+      let columns = rule.columns.map(CatalogSession.quoted(literal:)).joined(separator: ", ")
+      return "(\(number), \(CatalogSession.quoted(literal: rule.table.schema)), "
+        + "\(CatalogSession.quoted(literal: rule.table.name)), ARRAY[\(columns)]::name[])"
+    }
+    return """
+      (SELECT string_agg(bare.rule || ' ' || translate(bare.name, E'\\n', ' '), E'\\n')
+        FROM (
+          SELECT r.rule, min(format('%I.%I', ln.nspname, l.relname)) AS name
+          FROM (VALUES \(values.joined(separator: ", "))) AS r (rule, schema, name, columns)
+          JOIN pg_namespace AS n ON n.nspname = r.schema
+          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = r.name AND c.relkind = 'p'
+          CROSS JOIN pg_partition_tree(c.oid) AS leaf
+          JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r' AND l.relreplident <> 'f'
+          JOIN pg_namespace AS ln ON ln.oid = l.relnamespace
+          WHERE NOT r.columns <@ \(ReplicaIdentityColumns.sql(of: "l"))
+          GROUP BY r.rule) AS bare)
+      """
+  }
+
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 18, let system = row[0], let flush = row[2].flatMap({ LSN($0) }), let level = row[4]
+    guard row.count == 20, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+      let inserted = row[3].flatMap({ LSN($0) }), let level = row[5]
     else { return nil }
     systemIdentifier = system
     isStandby = row[1] == "t"
     flushLSN = flush
+    insertLSN = inserted
     // Statistics that were never reset have no time.
-    crashMarker = row[3] ?? "0"
+    crashMarker = row[4] ?? "0"
     walLevel = level
-    publicationExists = row[5] == "t"
-    publishesEverything = row[15] == "t"
-    unpublished = row[16]
-    identities = row[17].map { $0.split(separator: " ").map(String.init) } ?? []
-    asynchronousCommit = row[6] == "t"
-    seesWalsender = row[7] == "t"
-    isOwnStandby = row[8] == "t"
-    slot = row[9].map { type in
+    publicationExists = row[6] == "t"
+    asynchronousCommit = row[7] == "t"
+    seesWalsender = row[8] == "t"
+    isOwnStandby = row[9] == "t"
+    slot = row[10].map { type in
       Slot(
-        type: type, plugin: row[10] ?? "none", ofThisDatabase: row[11] == "t", twoPhase: row[12] == "t",
-        isLost: row[13] == "lost", confirmedFlush: row[14].flatMap { LSN($0) })
+        type: type, plugin: row[11] ?? "none", ofThisDatabase: row[12] == "t", twoPhase: row[13] == "t",
+        isLost: row[14] == "lost", confirmedFlush: row[15].flatMap { LSN($0) })
     }
+    publishesEverything = row[16] == "t"
+    unpublished = row[17]
+    identities = row[18].map { $0.split(separator: " ").map(String.init) } ?? []
+    barePartitions = ServerFacts.barePartitions(row[19] ?? "")
+  }
+
+  private static func barePartitions(_ lines: String) -> [Int: String] {
+    var partitions: [Int: String] = [:]
+    for line in lines.split(separator: "\n") {
+      let parts = line.split(separator: " ", maxSplits: 1)
+      if parts.count == 2, let rule = Int(parts[0]) { partitions[rule] = String(parts[1]) }
+    }
+    return partitions
   }
 
   /// `tables` are those that were asked for.

@@ -132,9 +132,9 @@ package final class SourceConnector {
       }
       let found = SourceFacts(
         systemIdentifier: identity.system, timeline: identity.timeline, crashMarker: facts.crashMarker,
-        flushLSN: facts.flushLSN, confirmedFlush: confirmed, slotCreated: slotCreated,
-        asynchronousCommit: facts.asynchronousCommit,
-        publication: facts.publication(of: configuration.tables))
+        flushLSN: facts.flushLSN, insertLSN: facts.insertLSN, confirmedFlush: confirmed,
+        slotCreated: slotCreated, asynchronousCommit: facts.asynchronousCommit,
+        publication: facts.publication(of: configuration.tables), barePartitions: facts.barePartitions)
       self.found = found
       return finish()
     case .droppingSlot: try createSlot(now: now)

@@ -67,6 +67,8 @@ final class ModelPostgres {
   var crashMarker = 1
   var asynchronousCommit = false
   var publication = ModelPublication()
+  /// A partition of the users, those with even ids, has not inherited REPLICA IDENTITY FULL.
+  var hasBarePartition = false
   /// Server processes started before the last stop do nothing more.
   private(set) var incarnation = 0
 
@@ -157,6 +159,7 @@ final class ModelPostgres {
       change.isLeftOut =
         change.kind != .truncate && change.kind != .alter && change.table.isPublished
         && !publication.carries(change.table)
+      if let old = change.old, change.table == .users, old.id % 2 == 0 { change.isBare = hasBarePartition }
       return change
     }
     let commit = Commit(
@@ -218,11 +221,13 @@ final class ModelPostgres {
   }
 
   var facts: SourceFacts {
-    SourceFacts(
+    let sees = world.options.mutation != .blindLook
+    return SourceFacts(
       systemIdentifier: systemIdentifier, timeline: timeline, crashMarker: "crash-\(crashMarker)",
-      flushLSN: LSN(walEnd), confirmedFlush: LSN(slot?.confirmed ?? 0), slotCreated: false,
-      asynchronousCommit: asynchronousCommit,
-      publication: publication.identities(seen: world.options.mutation != .blindLook) ?? [:])
+      flushLSN: LSN(walEnd), insertLSN: LSN(walEnd), confirmedFlush: LSN(slot?.confirmed ?? 0),
+      slotCreated: false, asynchronousCommit: asynchronousCommit,
+      publication: publication.identities(seen: sees) ?? [:],
+      barePartitions: hasBarePartition && sees ? Schema.barePartitions : [:])
   }
 
   /// The xid from which on every running transaction is younger; a new slot waits until all older ended.

@@ -35,7 +35,7 @@ final class Oracle {
 
   func committed(_ commit: Commit) {
     for change in commit.changes {
-      if change.isLeftOut {
+      if change.isLeftOut || change.isBare {
         commit.leftOut += KeyMapping.keys(of: change).required
         continue
       }

@@ -89,7 +89,8 @@ struct PgoutputEncoder {
     case .update:
       byte("U")
       int32(change.table.oid)
-      if change.table.identityIsFull || change.old?.id != change.new?.id { oldTuple(change) }
+      let isWhole = change.table.identityIsFull && !change.isBare
+      if isWhole || change.old?.id != change.new?.id { oldTuple(change) }
       newTuple(change)
     case .delete:
       byte("D")
@@ -114,13 +115,14 @@ struct PgoutputEncoder {
     }
   }
 
-  /// `O` carries the whole old row; `K` the key alone, every other column NULL.
+  /// `O` carries the whole old row; `K` the key alone, every other column NULL. The letter follows the root's identity,
+  /// the columns that of the partition.
   private mutating func oldTuple(_ change: Change) {
     guard let row = change.old else { return }
     byte(change.table.identityIsFull ? "O" : "K")
     int16(row.texts.count)
     for (index, text) in row.texts.enumerated() {
-      value(change.table.identityIsFull || index == 0 ? text : nil)
+      value((change.table.identityIsFull && !change.isBare) || index == 0 ? text : nil)
     }
   }
 

@@ -46,11 +46,15 @@ struct Change {
   var toastUnchanged = false
   /// The publication did not carry its table when it was made.
   var isLeftOut = false
+  /// Its partition's replica identity is the primary key alone, and its root's message says FULL.
+  var isBare = false
 }
 
 /// What `rules.yaml` would say.
 enum Schema {
   static let slot = "cdcd"
+  /// The rules of the users, all of which read more than the primary key.
+  static let barePartitions = [0: "public.users_even", 1: "public.users_even", 2: "public.users_even"]
 
   /// With a `redelete_after` for users, twice as long for orders and none for the others; 0 for none at all.
   static func rules(redeleteAfter shortest: Int64, _ adjust: (inout Rule) -> Void) -> [Rule] {

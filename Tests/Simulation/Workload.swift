@@ -167,7 +167,7 @@ final class Workload {
     guard isFree(id) else { return nil }
     guard let old = rows[table.rawValue][id] else { return insertion(table, id) }
     let roll = random.below(100)
-    if roll < 15 { return Change(kind: .delete, table: table, old: old) }
+    if roll < world.options.deletePercent { return Change(kind: .delete, table: table, old: old) }
     var new = row(table, id)
     if table == .users, random.chance(400) { new.texts[2] = old.texts[2] }
     if roll < 25 {

@@ -65,6 +65,8 @@ struct WorldOptions {
   var promptVisibility = 850
   var bulkPerMille = 0
   var bulkRows = 3_000
+  /// Of 100 changes of a row that is there, those that delete it.
+  var deletePercent = 15
   var truncatePerMille = 10
   var alterPerMille = 0
   /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
@@ -395,7 +397,7 @@ final class World {
   private var isAtRest: Bool {
     // A frozen server may look at rest, since nobody has noticed yet.
     // What was left out is not even known before the next look.
-    guard postgres.publication.isWhole else { return false }
+    guard postgres.publication.isWhole, !postgres.hasBarePartition else { return false }
     if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
       postgres.publication.identities(seen: true) != nil,

@@ -20,7 +20,8 @@ extension EventLoop {
       ),
       source: PostgresSourceConfiguration(
         connection: source.postgres, slot: source.slot, publication: source.publication,
-        tables: IdentityCoverage.tableNames(of: configuration.rules)),
+        tables: IdentityCoverage.tableNames(of: configuration.rules),
+        oldRowColumns: IdentityCoverage.oldRowColumns(of: configuration.rules)),
       targets: [configuration.redis.address], replicas: replicas, board: board, logger: logger)
   }
 

@@ -26,6 +26,15 @@ package enum IdentityCoverage {
     return names
   }
 
+  /// By the rule's number, what it reads of old rows; rules that follow inserts alone read none.
+  static func oldRowColumns(of rules: [Rule]) -> [Int: OldRowColumns] {
+    let followers = rules.enumerated().filter { !$1.operations.isDisjoint(with: [.update, .delete]) }
+    return Dictionary(
+      uniqueKeysWithValues: followers.map { number, rule in
+        (number, OldRowColumns(table: rule.table, columns: rule.columns))
+      })
+  }
+
   static func missingTable(_ name: TableName) -> Finding {
     Finding(
       "There is no table \(name.quoted).",

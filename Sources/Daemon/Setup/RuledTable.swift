@@ -88,8 +88,7 @@ extension RuledTable {
     ORDER BY a.attnum
     """
 
-  /// One row for each leaf and column of its identity. An index counts as PostgreSQL's own
-  /// `RelationGetIndexList` decides: valid, unique, immediate, not partial; without its INCLUDE columns.
+  /// One row for each leaf and column of its identity.
   private static let leafQuery = """
     WITH RECURSIVE tree(oid, relkind) AS (
       SELECT c.oid, c.relkind FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid
@@ -97,16 +96,12 @@ extension RuledTable {
       SELECT c.oid, c.relkind FROM tree
       JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid AND tree.relkind = 'p'
       JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid)
-    SELECT n.nspname, c.relname, c.relkind, c.relreplident, a.attname
+    SELECT n.nspname, c.relname, c.relkind, c.relreplident, identity.attname
     FROM tree
     JOIN pg_catalog.pg_class c ON c.oid = tree.oid AND c.relkind <> 'p'
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
-      AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END
-      AND i.indisvalid AND i.indisunique AND i.indimmediate AND i.indpred IS NULL
-    LEFT JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY k(number, position)
-      ON k.position <= i.indnkeyatts
-    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number
-    ORDER BY n.nspname, c.relname, k.position
+    LEFT JOIN LATERAL pg_catalog.unnest(\(ReplicaIdentityColumns.sql(of: "c")))
+      WITH ORDINALITY AS identity (attname, position) ON true
+    ORDER BY n.nspname, c.relname, identity.position
     """
 }

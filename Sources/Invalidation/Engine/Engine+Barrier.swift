@@ -109,6 +109,7 @@ extension Engine {
       return restartSource(after: 0)
     }
     noticePublication(facts)
+    noticePartitions(facts)
     guard source.phase == .streaming else { return }
     queries.isSnapshotNeeded = true
     askIfNeeded()

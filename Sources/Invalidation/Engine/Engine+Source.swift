@@ -77,6 +77,7 @@ extension Engine {
       openGap(.publicationChanged, rules: Array(configuration.rules.indices))
     }
     if plan.continues { noticePublication(facts) } else { reopenTableChanges(since: plan.position) }
+    noticePartitions(facts)
     guard source.phase == .streaming else { return }
     if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)

@@ -116,6 +116,9 @@ extension Engine {
         if let problem = rule.problem { add("rules", problem + "; cleared by the table's next change") }
       }
     }
+    for (rule, partition) in barePartitions.sorted(by: { $0.key < $1.key }) where partition.mendedAt == nil {
+      add("rules", barePartitionProblem(rule, partition.name))
+    }
     return reasons
   }
 

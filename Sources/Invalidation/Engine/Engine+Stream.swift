@@ -49,7 +49,9 @@ extension Engine {
     statistics.changes[stream.tables[index]][column] += 1
     var incomplete: [Int] = []
     for rule in stream.relations[index].rules {
-      let outcome = rule.render(operation, stream.images, of: message, into: &stream.scratch)
+      let isMistrusted = !barePartitions.isEmpty && mistrustsOldRows(of: rule.index)
+      let outcome = rule.render(
+        operation, stream.images, of: message, mistrustingNulls: isMistrusted, into: &stream.scratch)
       if outcome == .incomplete { incomplete.append(rule.index) }
     }
     if !incomplete.isEmpty { openGap(.incompleteRow, rules: incomplete) }

@@ -9,8 +9,8 @@ import DequeModule
 ///
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
 /// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
-/// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), flushes (`Engine+Flush`) and
-/// time (`Engine+Timers`).
+/// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), partitions
+/// (`Engine+Partitions`), flushes (`Engine+Flush`) and time (`Engine+Timers`).
 package struct Engine: Sendable {
   let configuration: EngineConfiguration
   /// Of the rules, and of the publication as it was looked at last.
@@ -31,6 +31,8 @@ package struct Engine: Sendable {
   var secondDeletes: SecondDeletes
   var confirmed: ConfirmedPosition
   var flushes = FlushState()
+  /// By rule, as the looks at the catalogue found them.
+  var barePartitions: [Int: BarePartition] = [:]
   /// What the watermarks say about history; nil until the first judgement, and after a break.
   var continuity: Continuity?
   /// The names of cdcd's own keys, since the server was known.

@@ -56,6 +56,8 @@ package struct SourceFacts: Sendable, Equatable {
   package var crashMarker: String
   /// `pg_current_wal_flush_lsn()`: the end of the durable WAL.
   package var flushLSN: LSN
+  /// `pg_current_wal_insert_lsn()`: beyond everything that the catalogue shows.
+  package var insertLSN: LSN
   /// The slot's `confirmed_flush_lsn`.
   package var confirmedFlush: LSN
   /// The shell has just created the slot, because there was none.
@@ -65,19 +67,24 @@ package struct SourceFacts: Sendable, Equatable {
   /// For each ruled table a text that changes whenever changes of the table may have been left out: with the table
   /// itself, its name, the publication, and what makes the table a part of it.
   package var publication: [TableName: String]
+  /// By rule: the name, as SQL takes it, of a partition whose replica identity lacks a column that the rule reads.
+  package var barePartitions: [Int: String]
 
   package init(
-    systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN,
-    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String]
+    systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN, insertLSN: LSN,
+    confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
+    barePartitions: [Int: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
     self.crashMarker = crashMarker
     self.flushLSN = flushLSN
+    self.insertLSN = insertLSN
     self.confirmedFlush = confirmedFlush
     self.slotCreated = slotCreated
     self.asynchronousCommit = asynchronousCommit
     self.publication = publication
+    self.barePartitions = barePartitions
   }
 }
 

@@ -68,6 +68,7 @@ struct QueryState: Sendable {
   var isLookWanted: Bool { changesTold != changesSeen }
   static let renewal: Int64 = 60_000_000_000
   static let renewalWhileParked: Int64 = 5_000_000_000
+  static let renewalWhileMending: Int64 = 5_000_000_000
   static let renewalAfterDDL: Int64 = 1_000_000_000
 
   static let firstRecheck: Int64 = 1_000_000

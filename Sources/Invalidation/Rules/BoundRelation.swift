@@ -34,6 +34,8 @@ package struct BoundRule: Sendable {
   /// nil when it can. Changes that it cannot follow flush the rule's patterns.
   package let problem: String?
   let isBound: Bool
+  /// Every column that the rule reads; empty when one is missing.
+  let columns: [Int]
   let coversOldRows: Bool
   /// Every old image is a whole row.
   let carriesWholeRows: Bool
@@ -62,11 +64,13 @@ package struct BoundRule: Sendable {
       self.problem = nil
     }
     guard isBound else {
+      self.columns = []
       self.templates = []
       self.whenChanged = []
       self.conditions = []
       return
     }
+    self.columns = rule.columns.compactMap { positions[$0] }
     self.templates = rule.templates.map { template in
       template.segments.map { BoundRule.bind($0, positions) }
     }

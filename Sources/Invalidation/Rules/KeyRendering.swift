@@ -19,15 +19,20 @@ private enum KeyOutcome {
 
 extension BoundRule {
   /// Appends the keys that the change stands for, of the old and of the new image, equal ones once.
+  ///
+  /// With `mistrustingNulls` a NULL in the old image may stand for a column that a partition's replica identity lacks.
   @inline(__always)
   func render(
     _ operation: Operations, _ images: borrowing RowImages, of message: Span<UInt8>,
-    into keys: inout KeyBuffer
+    mistrustingNulls: Bool = false, into keys: inout KeyBuffer
   ) -> RuleOutcome {
     guard operations.contains(operation) else { return .otherOperation }
     guard isBound, operation == .insert || coversOldRows else { return .incomplete }
     // The message describes the root; the rows are as the partition's own replica identity has them.
     if carriesWholeRows, operation != .insert, images.oldIsKeyOnly || !images.old.isPresent {
+      return .incomplete
+    }
+    if mistrustingNulls, operation != .insert, columns.contains(where: { isNull($0, in: images.old) }) {
       return .incomplete
     }
     if operation == .update, !whenChanged.isEmpty, !hasChanged(images, message) { return .unchanged }
@@ -93,6 +98,8 @@ extension BoundRule {
       unsafe Array($0)
     }
   }
+
+  private func isNull(_ column: Int, in image: RowImage) -> Bool { image.column(column)?.isNull ?? true }
 
   // MARK: when_changed and where
 
