@@ -43,9 +43,31 @@ package struct Daemon: Sendable {
         ], logger: logger.atLeast(.critical)))
     let watch = Task { await Daemon.shutDown(group, on: signals, logger) }
     defer { watch.cancel() }
-    try await group.run()
+    try await Daemon.run(group, loop)
     return loop.exitStatus
   }
+
+  /// Until everything has ended. Once the event loop has, nothing is left but HTTP clients, and one that does not read
+  /// its answers would hold up the process for as long as it likes.
+  private static func run(_ group: ServiceGroup, _ loop: EventLoopService) async throws {
+    let (endings, ending) = AsyncThrowingStream.makeStream(of: Void.self)
+    Task {
+      do {
+        try await group.run()
+        ending.finish()
+      } catch {
+        ending.finish(throwing: error)
+      }
+    }
+    Task {
+      await loop.waitUntilEnded()
+      try await Task.sleep(for: clientPatience)
+      ending.finish()
+    }
+    for try await _ in endings {}
+  }
+
+  private static let clientPatience = Duration.seconds(2)
 
   private func logStart(_ logger: Logger, port: Int) {
     var http = configuration.http

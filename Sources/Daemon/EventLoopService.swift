@@ -7,6 +7,7 @@ final class EventLoopService: Service {
   private let board: StatusBoard
   private let start: AsyncStream<Void>
   private let outcome = Mutex<EventLoop.Outcome?>(nil)
+  private let (endings, ending) = AsyncStream.makeStream(of: Void.self)
 
   /// Nothing is connected before `start` yields: a daemon whose HTTP address is taken touches no server.
   init(_ loop: EventLoop, board: StatusBoard, startAfter start: AsyncStream<Void>) {
@@ -17,6 +18,7 @@ final class EventLoopService: Service {
 
   /// Returns when the event loop has ended by itself, or has drained after a shutdown.
   func run() async throws {
+    defer { ending.finish() }
     try await withTaskCancellationOrGracefulShutdownHandler {
       guard await start.first(where: { true }) != nil else { return }
       let ended = try await loop.runOnOwnThread()
@@ -25,6 +27,11 @@ final class EventLoopService: Service {
     } onCancelOrGracefulShutdown: { [loop] in
       loop.stop()
     }
+  }
+
+  /// For one caller.
+  func waitUntilEnded() async {
+    for await _ in endings {}
   }
 
   /// 0 after draining, 76 when a gap has halted the daemon; the Engine has reported why.

@@ -54,6 +54,19 @@ extension RealServers {
       #expect(try second.isReady)
     }
 
+    @Test("a client that asks and never reads does not hold up the end")
+    func clientThatDoesNotRead() throws {
+      let installation = try Installation()
+      let cdcd = try installation.cdcd
+      let client = try LoopbackConnection(port: cdcd.httpPort, timeout: .seconds(1))
+      try client.send(
+        Array(String(repeating: "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", count: 20_000).utf8))
+      // The answers fill every buffer on the way.
+      Thread.sleep(forTimeInterval: 2)
+      cdcd.process.signal(SIGTERM)
+      #expect(try cdcd.process.waitForExit(within: .seconds(10)) == 0)
+    }
+
     @Test("a file that is wrong exits 78 and names the line; wrong usage exits 64")
     func badConfiguration() throws {
       let folder = try TemporaryFolder()
