@@ -55,14 +55,14 @@ package struct GapClosing: Sendable {
     var lastReport = ""
     while true {
       let status = board.snapshot().status
-      if status.streaming, status.targets.allSatisfy(\.connected) {
+      if status.streaming, status.targets.allSatisfy(\.connected), status.replicas.allSatisfy(\.isReachable) {
         lastReachable = .now
         // Everything that may hold a gap lies before the WAL's end of now.
         goal = goal ?? status.serverEnd.beforePageHeader
       } else if status.waitsForTransaction {
         lastReachable = .now
       } else if lastReachable.duration(to: .now) > patience {
-        return .unreachable(status.notReady.map(\.message))
+        return .unreachable((status.notReady + status.degraded).map(\.message))
       }
       if let goal {
         if case .settled = await board.wait(for: goal, timeout: .seconds(1)) { return .closed }
@@ -76,6 +76,7 @@ package struct GapClosing: Sendable {
   }
 
   private static func progress(_ status: EngineStatus) -> String {
+    if status.streaming, let problem = status.degraded.first { return "waiting for \(problem.message)" }
     guard let flush = status.openFlushes.first else {
       return status.notReady.first?.message ?? "at \(status.settled)"
     }

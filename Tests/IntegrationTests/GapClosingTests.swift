@@ -64,6 +64,26 @@ extension RealServers {
       #expect(try !redis.exists("user:1"))
     }
 
+    @Test("a replica that is away is named, and given up after the timeout; the next start goes on")
+    func absentReplica() throws {
+      var options = Installation.Options()
+      options.onGap = "halt"
+      options.standbys = 1
+      let installation = try Installation(options, start: false)
+      let standby = try #require(installation.standbys.first)
+      try installation.setUp()
+      #expect(try installation.startCDCD().process.waitForExit() == 76)
+      try standby.stop()
+      let closing = try installation.command("flush", "--close-gap", "--timeout", "3s")
+      #expect(closing.status == 69)
+      #expect(
+        closing.output.contains("waiting for postgresql://postgres@127.0.0.1:\(standby.port)"),
+        "\(closing.output)")
+      try standby.start()
+      try installation.startCDCD().waitUntilReady()
+      try installation.expectSettled()
+    }
+
     @Test("exit codes: 69 when a server is away or cdcd holds the slot, 64 without --close-gap")
     func exitCodes() throws {
       let installation = try Installation()

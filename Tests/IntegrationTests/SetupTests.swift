@@ -247,6 +247,9 @@ extension RealServers {
         #expect(result.output.contains(expected), "\(expected) in \(result.output)")
       }
       #expect(result.output.split(separator: "\n").filter { $0.contains("never prints") }.count == 4)
+      let nothing = try server.cdcd("check", rules: "[{table: nowhere, keys: ['n:{id}']}]")
+      #expect(nothing.status == 1)
+      #expect(!nothing.output.contains("CREATE PUBLICATION"), "one without tables is no SQL")
     }
 
     @Test("exit codes")

@@ -4,7 +4,7 @@ import Logging
 import PostgresSource
 
 /// What `cdcd run` asks before it starts: rules that the replica identity does not cover are refused, since old
-/// keys would stay for ever.
+/// keys would stay for ever. Missing event triggers are a warning.
 package enum CoverageGate {
   /// Why the daemon must not start; warnings go to the log. Empty when PostgreSQL cannot be reached, answers with
   /// an error, or does not answer within `limit`: the daemon itself waits and retries.
@@ -33,7 +33,10 @@ package enum CoverageGate {
   private static func blockingFindings(for configuration: Configuration) -> [Finding] {
     do {
       let session = try CatalogSession(connection: configuration.source.postgres)
+      let triggers = try DDLTriggers.read(from: session)
       return try IdentityCoverage.findings(rules: configuration.rules, session: session)
+        + (triggers.areInstalled
+          ? [] : [Finding(.warning, DDLTriggers.problem, remedy: "Run " + triggers.remedy + ".")])
     } catch let failure as SourceFailure {
       return [unchecked(failure.message)]
     } catch {

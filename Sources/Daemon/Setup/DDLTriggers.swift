@@ -16,6 +16,15 @@ struct DDLTriggers {
     return DDLTriggers(areInstalled: row[0] == "t", mayInstall: row[1] == "t", user: row[2] ?? "")
   }
 
+  static let problem =
+    "There are no event triggers that tell of DDL, which may change rows without row events."
+
+  var remedy: String {
+    mayInstall
+      ? "cdcd setup, or: psql -1 -f sql/ddl-triggers.sql"
+      : "\(user) is no superuser: a superuser runs what cdcd setup --dry-run prints"
+  }
+
   /// The comment tells the version; it is written by the same file.
   private static let query = """
     SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_event_trigger

@@ -40,7 +40,7 @@ package struct SetupPlan: Sendable, Equatable {
     plan.findings += slot.findings(source.slot)
     if let publication = try PublicationFacts.read(source.publication, from: session) {
       plan.complete(publication, tables)
-    } else {
+    } else if !tables.isEmpty {
       plan.create(source.publication, tables)
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
@@ -88,11 +88,7 @@ package struct SetupPlan: Sendable, Equatable {
     guard !triggers.areInstalled else { return }
     steps.append(
       Step(
-        problem: "There are no event triggers that tell of DDL, which may change rows without row events.",
-        statement: DDLTriggers.script,
-        remedy: triggers.mayInstall
-          ? "cdcd setup, or: psql -1 -f sql/ddl-triggers.sql"
-          : "\(triggers.user) is no superuser: a superuser runs what cdcd setup --dry-run prints",
+        problem: DDLTriggers.problem, statement: DDLTriggers.script, remedy: triggers.remedy,
         isOptional: true, isForOthers: !triggers.mayInstall))
   }
 

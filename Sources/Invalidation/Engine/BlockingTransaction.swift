@@ -1,7 +1,7 @@
 /// The oldest transaction that is still running: what a flush waits for at its barrier, or a slot that is being made.
 package struct BlockingTransaction: Sendable, Equatable {
   package enum Holder: Sendable, Equatable {
-    /// A server process. State and application are nil where the role may not see them (it needs `pg_monitor`).
+    /// A server process. State and application are nil where the role may not see them (it needs `pg_read_all_stats`).
     case process(pid: Int32, state: String?, application: String?)
     /// A prepared transaction, which nobody holds until it is committed or rolled back by its name.
     case prepared(gid: String)
@@ -20,7 +20,8 @@ package struct BlockingTransaction: Sendable, Equatable {
 
   /// `process 4711 (idle in transaction, psql), its transaction 812 is 35 s old`.
   package var description: String {
-    let age = seconds.map { "is \($0) s old" } ?? "is of unknown age"
+    let age =
+      seconds.map { "is \($0) s old" } ?? "is of unknown age (cdcd's role needs pg_read_all_stats to see it)"
     switch holder {
     case .process(let pid, let state, let application):
       let known = [state, application].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ", ")
