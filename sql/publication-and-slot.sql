@@ -14,8 +14,9 @@ ALTER TABLE public.users REPLICA IDENTITY FULL;
 ALTER TABLE public.orders REPLICA IDENTITY FULL;
 
 -- 2. The publication. All four kinds of change, no row filter and no column list: those would hide changes. ONLY,
---    since tables that inherit from a published one would be published too. With a partitioned table among them
---    it also says publish_via_partition_root = true, so that changes come under the name that the rules use.
+--    since tables that inherit from a published one would be published too. A partitioned table brings all its
+--    partitions, also future ones. They come under their own names (no publish_via_partition_root), since a TRUNCATE
+--    of a single partition is not sent under the root's; cdcd asks the catalogue for the root.
 CREATE PUBLICATION cdcd
   FOR TABLE ONLY public.users, ONLY public.orders, ONLY public.order_items
   WITH (publish = 'insert, update, delete, truncate');

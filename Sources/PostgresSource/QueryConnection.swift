@@ -6,6 +6,8 @@ package final class QueryConnection {
     case snapshot, currentTransaction, walEnd, blocker
     /// The named slot's confirmed position.
     case confirmedFlush(slot: String)
+    /// Of the partition tree in which the table with this `oid` is.
+    case root(of: UInt32)
   }
 
   package enum Progress {
@@ -15,6 +17,7 @@ package final class QueryConnection {
     case walEnd(LSN)
     case blocker(BlockingTransaction?)
     case confirmedFlush(LSN)
+    case root(TableName?)
     /// Not to be used any more.
     case failed(SourceFailure)
   }
@@ -48,6 +51,8 @@ package final class QueryConnection {
       try session.ask(
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = "
           + CatalogSession.quoted(literal: slot), doing: "reading the slot")
+    case .root(let identifier):
+      try session.ask(QueryConnection.rootQuery(identifier), doing: "asking for a partition's root")
     }
     self.question = question
     deadline = now + answerTime
@@ -74,6 +79,7 @@ package final class QueryConnection {
 
   private func read(_ rows: [[String?]]) -> Progress {
     if case .blocker? = question { return .blocker(BlockerQuery.read(rows)) }
+    if case .root? = question { return .root(QueryConnection.root(rows)) }
     guard let row = rows.first, let text = row.first ?? nil else { return .failed(unexpected("nothing")) }
     switch question {
     case .snapshot?:
@@ -89,8 +95,23 @@ package final class QueryConnection {
     case .confirmedFlush?:
       guard let position = LSN(text) else { return .failed(unexpected(text)) }
       return .confirmedFlush(position)
-    case .blocker?, nil: return .failed(unexpected(text))
+    case .blocker?, .root?, nil: return .failed(unexpected(text))
     }
+  }
+
+  private static func rootQuery(_ identifier: UInt32) -> String {
+    """
+    SELECT n.nspname, t.relname
+    FROM pg_class AS c
+    JOIN pg_class AS t ON t.oid = CASE WHEN c.relispartition THEN pg_partition_root(c.oid) ELSE c.oid END
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE c.oid = \(identifier)
+    """
+  }
+
+  private static func root(_ rows: [[String?]]) -> TableName? {
+    guard let row = rows.first, row.count == 2, let schema = row[0], let name = row[1] else { return nil }
+    return TableName(schema: schema, name: name)
   }
 
   private func unexpected(_ text: String) -> SourceFailure {

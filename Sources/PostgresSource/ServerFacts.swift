@@ -24,8 +24,10 @@ struct ServerFacts {
   var unpublished: String?
   /// For each ruled table, in order, `SourceFacts.publication`.
   private var identities: [String]
-  /// By rule, `SourceFacts.barePartitions`.
-  var barePartitions: [Int: String]
+  /// The numbers of the ruled tables that are partitioned.
+  private var partitionedNumbers: [Int]
+  /// By rule, `SourceFacts.bareTables`.
+  var bareTables: [Int: String]
   var asynchronousCommit: Bool
   /// Whether the replication connection's process runs on this server.
   var seesWalsender: Bool
@@ -68,25 +70,43 @@ struct ServerFacts {
           WHERE pubname = \(publication)),
         \(unpublishedQuery(configuration.tables, publication, serverVersion)),
         \(identityQuery(configuration.tables, publication, serverVersion)),
-        \(barePartitionQuery(configuration.oldRowColumns))
+        \(bareTableQuery(configuration.oldRowColumns)),
+        \(partitionedQuery(configuration.tables))
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
 
+  /// A partitioned table that is not sent under its own name is published with all its partitions when it is itself a
+  /// member of the publication; a partition may still have a row filter of its own.
   private static func unpublishedQuery(
     _ tables: [TableName], _ publication: String, _ serverVersion: Int32
   ) -> String {
     guard !tables.isEmpty else { return "NULL" }
-    let unfiltered = serverVersion >= 150_000 ? "AND p.rowfilter IS NULL" : ""
+    let isRecent = serverVersion >= 150_000
+    let unfiltered = isRecent ? "AND s.rowfilter IS NULL" : ""
+    let bySchema = """
+      OR EXISTS (SELECT FROM pg_publication_namespace AS m WHERE m.pnpubid = p.oid AND m.pnnspid = n.oid)
+      """
     return """
       (SELECT string_agg(format('%I.%I', t.schema, t.name), ', ')
         FROM (VALUES \(list(tables))) AS t (number, schema, name)
-        WHERE NOT EXISTS (SELECT FROM pg_publication_tables AS p
-          WHERE p.pubname = \(publication) AND p.schemaname = t.schema AND p.tablename = t.name \(unfiltered))
-          OR EXISTS (
-            SELECT FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid,
-              pg_partition_tree(c.oid) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid
-            WHERE n.nspname = t.schema AND c.relname = t.name AND l.relpersistence <> 'p'))
+        LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
+        LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
+        LEFT JOIN pg_publication AS p ON p.pubname = \(publication)
+        LEFT JOIN LATERAL (
+          SELECT l.relpersistence = 'p' AS is_logged, EXISTS (
+            SELECT FROM pg_publication_tables AS s
+            WHERE s.pubname = p.pubname AND s.schemaname = ln.nspname AND s.tablename = l.relname \(unfiltered))
+            AS is_sent
+          FROM pg_partition_tree(c.oid) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r'
+          JOIN pg_namespace AS ln ON ln.oid = l.relnamespace) AS part ON c.relkind = 'p'
+        GROUP BY t.schema, t.name, c.oid, c.relkind, n.oid, p.oid, p.pubname, p.pubviaroot, p.puballtables
+        HAVING NOT coalesce(bool_and(part.is_logged), true) OR NOT CASE WHEN c.relkind = 'p' AND NOT p.pubviaroot
+          THEN coalesce(bool_and(part.is_sent), true) AND (p.puballtables
+            OR EXISTS (SELECT FROM pg_publication_rel AS m WHERE m.prpubid = p.oid AND m.prrelid = c.oid)
+            \(isRecent ? bySchema : ""))
+          ELSE EXISTS (SELECT FROM pg_publication_tables AS s
+            WHERE s.pubname = p.pubname AND s.schemaname = t.schema AND s.tablename = t.name \(unfiltered)) END)
       """
   }
 
@@ -122,9 +142,19 @@ struct ServerFacts {
       """
   }
 
-  /// For each rule one partition, if there is one, whose replica identity lacks a column that the rule reads: its number
-  /// and the partition's name, a line each. The name is for people.
-  private static func barePartitionQuery(_ rules: [Int: OldRowColumns]) -> String {
+  private static func partitionedQuery(_ tables: [TableName]) -> String {
+    guard !tables.isEmpty else { return "NULL" }
+    return """
+      (SELECT string_agg(t.number::text, ' ')
+        FROM (VALUES \(list(tables))) AS t (number, schema, name)
+        JOIN pg_namespace AS n ON n.nspname = t.schema
+        JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name AND c.relkind = 'p')
+      """
+  }
+
+  /// For each rule one table, itself or a partition, if there is one, whose replica identity lacks a column that the rule reads: its number
+  /// and the table's name, a line each. The name is for people.
+  private static func bareTableQuery(_ rules: [Int: OldRowColumns]) -> String {
     guard !rules.isEmpty else { return "NULL" }
     let values = rules.sorted { $0.key < $1.key }.map { number, rule in
       let columns = rule.columns.map(CatalogSession.quoted(literal:)).joined(separator: ", ")
@@ -137,8 +167,8 @@ struct ServerFacts {
           SELECT r.rule, min(format('%I.%I', ln.nspname, l.relname)) AS name
           FROM (VALUES \(values.joined(separator: ", "))) AS r (rule, schema, name, columns)
           JOIN pg_namespace AS n ON n.nspname = r.schema
-          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = r.name AND c.relkind = 'p'
-          CROSS JOIN pg_partition_tree(c.oid) AS leaf
+          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = r.name
+          CROSS JOIN LATERAL (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AS leaf (relid)
           JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r' AND l.relreplident <> 'f'
           JOIN pg_namespace AS ln ON ln.oid = l.relnamespace
           WHERE NOT r.columns <@ \(ReplicaIdentityColumns.sql(of: "l"))
@@ -148,7 +178,7 @@ struct ServerFacts {
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 20, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+    guard row.count == 21, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
       let inserted = row[3].flatMap({ LSN($0) }), let level = row[5]
     else { return nil }
     systemIdentifier = system
@@ -170,10 +200,11 @@ struct ServerFacts {
     publishesEverything = row[16] == "t"
     unpublished = row[17]
     identities = row[18].map { $0.split(separator: " ").map(String.init) } ?? []
-    barePartitions = ServerFacts.barePartitions(row[19] ?? "")
+    bareTables = ServerFacts.bareTables(row[19] ?? "")
+    partitionedNumbers = row[20].map { $0.split(separator: " ").compactMap { Int($0) } } ?? []
   }
 
-  private static func barePartitions(_ lines: String) -> [Int: String] {
+  private static func bareTables(_ lines: String) -> [Int: String] {
     var partitions: [Int: String] = [:]
     for line in lines.split(separator: "\n") {
       let parts = line.split(separator: " ", maxSplits: 1)
@@ -185,6 +216,11 @@ struct ServerFacts {
   /// `tables` are those that were asked for.
   func publication(of tables: [TableName]) -> [TableName: String] {
     Dictionary(zip(tables, identities), uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Those of `tables`, which are the ones that were asked for, that are partitioned.
+  func partitioned(of tables: [TableName]) -> Set<TableName> {
+    Set(partitionedNumbers.filter(tables.indices.contains).map { tables[$0] })
   }
 
   /// What an operator has to mend first; nil when there is nothing.

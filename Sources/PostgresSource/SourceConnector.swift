@@ -134,7 +134,9 @@ package final class SourceConnector {
         systemIdentifier: identity.system, timeline: identity.timeline, crashMarker: facts.crashMarker,
         flushLSN: facts.flushLSN, insertLSN: facts.insertLSN, confirmedFlush: confirmed,
         slotCreated: slotCreated, asynchronousCommit: facts.asynchronousCommit,
-        publication: facts.publication(of: configuration.tables), barePartitions: facts.barePartitions)
+        publication: facts.publication(of: configuration.tables),
+        partitioned: facts.partitioned(of: configuration.tables),
+        bareTables: facts.bareTables)
       self.found = found
       return finish()
     case .droppingSlot: try createSlot(now: now)

@@ -4,7 +4,8 @@ import Testing
 extension RealServers {
   /// Tables whose changes come incompletely, or not at all, although everything was right at the start.
   @Suite struct BlindSpots {
-    private func installation() throws -> Installation {
+    /// With `viaRoot` the publication sends changes of partitions under their root's name.
+    private func installation(viaRoot: Bool = false) throws -> Installation {
       var options = Installation.Options()
       options.schema += """
         CREATE TABLE events (id int, mail text) PARTITION BY RANGE (id);
@@ -13,14 +14,20 @@ extension RealServers {
         ALTER TABLE events_1 REPLICA IDENTITY FULL;
         """
       options.rules += "\n  - {table: events, keys: ['event:{mail}']}"
-      return try Installation(options)
+      let installation = try Installation(options, start: false)
+      try installation.setUp()
+      if viaRoot {
+        try installation.postgres.query("ALTER PUBLICATION cdcd SET (publish_via_partition_root = true)")
+      }
+      try installation.startCDCD().waitUntilReady()
+      return installation
     }
 
     @Test(
       "a partition made later does not inherit REPLICA IDENTITY FULL: an update that lacks the old row is flushed"
     )
     func partitionWithoutIdentity() throws {
-      let installation = try installation()
+      let installation = try installation(viaRoot: true)
       let redis = try installation.redis.client()
       try installation.postgres.query(
         """
@@ -38,9 +45,11 @@ extension RealServers {
         try installation.cdcd.process.output.contains("a partition does not inherit REPLICA IDENTITY FULL"))
     }
 
-    @Test("what such a partition deletes, and moves of its primary key, flush as well, until it is mended")
-    func deletesOfPartitionWithoutIdentity() throws {
-      let installation = try installation()
+    @Test(
+      "what such a partition deletes, and moves of its primary key, flush as well, until it is mended",
+      arguments: [false, true])
+    func deletesOfPartitionWithoutIdentity(viaRoot: Bool) throws {
+      let installation = try installation(viaRoot: viaRoot)
       let redis = try installation.redis.client()
       try installation.postgres.query(
         """

@@ -168,7 +168,7 @@ extension RealServers {
       #expect(try server.cdcd("setup", "--dry-run", rules: cases[1].rules).status == 0)
     }
 
-    @Test("setup adds tables, and sends partitions under their root's name")
+    @Test("setup adds tables, and lets partitions come under their own names")
     func completes() throws {
       let server = try SetupServer(
         """
@@ -183,7 +183,13 @@ extension RealServers {
       #expect(try server.cdcd("setup", rules: two).status == 0)
       #expect(
         try server.installed()
-          == ["publication cdcd t t t t t", "slot cdcd pgoutput postgres", "table parts", "table users"])
+          == ["publication cdcd t t t t f", "slot cdcd pgoutput postgres", "table parts", "table users"])
+      try server.postgres.query("ALTER PUBLICATION cdcd SET (publish_via_partition_root = true)")
+      let check = try server.cdcd("check", rules: two)
+      #expect(check.status == 0)
+      #expect(check.output.contains("no TRUNCATE of a single partition"))
+      #expect(try server.cdcd("setup", rules: two).status == 0)
+      #expect(try server.installed().first == "publication cdcd t t t t f")
       let leaf = try server.cdcd("check", rules: "[{table: parts_1, keys: ['p:{id}']}]")
       #expect(leaf.status == 1)
       #expect(leaf.output.contains(#"table: '"public"."parts"'"#))

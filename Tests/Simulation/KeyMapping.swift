@@ -41,6 +41,8 @@ enum KeyMapping {
     }
     let vip = [change.old, change.new].contains { $0?.texts[3] == "t" }
     let renamed = change.old?.texts[2] != change.new?.texts[2]
+    // A move to another partition is told as a delete and an insert.
+    let mayMove = change.old.map(Partition.init(of:)) != change.new.map(Partition.init(of:))
     for row in [change.old, change.new] {
       guard let row else { continue }
       if row.texts[3] == "t" {
@@ -48,7 +50,11 @@ enum KeyMapping {
       } else if vip {
         keys.allowed.append("vip:\(row.id)")
       }
-      if renamed { keys.required.append("name:\(row.id)") }
+      if renamed {
+        keys.required.append("name:\(row.id)")
+      } else if mayMove {
+        keys.allowed.append("name:\(row.id)")
+      }
     }
   }
 

@@ -68,7 +68,7 @@ final class ModelPostgres {
   var asynchronousCommit = false
   var publication = ModelPublication()
   /// A partition of the users, those with even ids, has not inherited REPLICA IDENTITY FULL.
-  var hasBarePartition = false
+  var hasBareTable = false
   /// Server processes started before the last stop do nothing more.
   private(set) var incarnation = 0
 
@@ -159,7 +159,7 @@ final class ModelPostgres {
       change.isLeftOut =
         change.kind != .truncate && change.kind != .alter && change.table.isPublished
         && !publication.carries(change.table)
-      if let old = change.old, change.table == .users, old.id % 2 == 0 { change.isBare = hasBarePartition }
+      if let old = change.old, change.table == .users, old.id % 2 == 0 { change.isBare = hasBareTable }
       return change
     }
     let commit = Commit(
@@ -227,7 +227,8 @@ final class ModelPostgres {
       flushLSN: LSN(walEnd), insertLSN: LSN(walEnd), confirmedFlush: LSN(slot?.confirmed ?? 0),
       slotCreated: false, asynchronousCommit: asynchronousCommit,
       publication: publication.identities(seen: sees) ?? [:],
-      barePartitions: hasBarePartition && sees ? Schema.barePartitions : [:])
+      partitioned: world.options.partitioned && world.options.mutation != .noPartitions ? [Schema.users] : [],
+      bareTables: hasBareTable && sees ? Schema.bareTables : [:])
   }
 
   /// The xid from which on every running transaction is younger; a new slot waits until all older ended.

@@ -70,7 +70,7 @@ struct ModelPostgresTests {
       kind: .update, table: .orders, old: Row(id: 1, texts: ["1", "5", "x"]),
       new: Row(id: 2, texts: ["2", nil, "x"]))
     change.toastUnchanged = true
-    encoder.change(change)
+    encoder.change(StreamedChange(change: change, tables: [StreamedTable(table: .orders)]))
     let head: [UInt8] = [0x55, 0, 0, 0x40, 0x07]
     let key: [UInt8] = [0x4B, 0, 3, 0x74, 0, 0, 0, 1, 0x31, 0x6E, 0x6E]
     let new: [UInt8] = [0x4E, 0, 3, 0x74, 0, 0, 0, 1, 0x32, 0x6E, 0x75]

@@ -48,6 +48,10 @@ struct MutationTests {
     discover(.silentDDL, within: 20) { $0.alterPerMille = 60 }
   }
 
+  @Test func partitionsUnknown() {
+    discover(.noPartitions, within: 5) { $0.partitioned = true }
+  }
+
   @Test func confirmationOnReceipt() { discover(.confirmEarly, within: 5) }
 
   @Test func noRetention() { discover(.noRetention, within: 5) }
@@ -65,6 +69,7 @@ struct MutationTests {
     options.plainReaders = 0
     options.writePause = 100 * Time.millisecond
     options.truncatePerMille = 0
+    options.partitioned = false
   }
 
   @Test func noSecondDeletesForReplicas() { discover(.noSecondDeletes, within: 20, behindReplicas) }

@@ -41,15 +41,18 @@ struct PgoutputEncoder {
     int64(UInt64(bitPattern: time))
   }
 
-  mutating func relation(_ table: Table) {
+  /// With `isBare` as a partition whose replica identity is its primary key.
+  mutating func relation(_ streamed: StreamedTable, isBare: Bool = false) {
+    let table = streamed.table
+    let isFull = table.identityIsFull && !isBare
     byte("R")
-    int32(table.oid)
+    int32(streamed.oid)
     string("public")
-    string(table.name)
-    byte(table.identityIsFull ? "f" : "d")
+    string(streamed.name)
+    byte(isFull ? "f" : "d")
     int16(table.columns.count)
     for (index, column) in table.columns.enumerated() {
-      bytes.append(table.identityIsFull || index == 0 ? 1 : 0)
+      bytes.append(isFull || index == 0 ? 1 : 0)
       string(column.name)
       int32(column.type)
       int32(UInt32.max)
@@ -80,28 +83,29 @@ struct PgoutputEncoder {
     bytes.append(contentsOf: content.utf8)
   }
 
-  mutating func change(_ change: Change) {
+  mutating func change(_ streamed: StreamedChange) {
+    let change = streamed.change
+    let oid = streamed.tables[0].oid
     switch change.kind {
     case .insert:
       byte("I")
-      int32(change.table.oid)
+      int32(oid)
       newTuple(change)
     case .update:
       byte("U")
-      int32(change.table.oid)
+      int32(oid)
       let isWhole = change.table.identityIsFull && !change.isBare
-      if isWhole || change.old?.id != change.new?.id { oldTuple(change) }
+      if isWhole || change.old?.id != change.new?.id { oldTuple(streamed) }
       newTuple(change)
     case .delete:
       byte("D")
-      int32(change.table.oid)
-      oldTuple(change)
+      int32(oid)
+      oldTuple(streamed)
     case .truncate:
-      let tables = change.tables.filter(\.isPublished)
       byte("T")
-      int32(UInt32(tables.count))
+      int32(UInt32(streamed.tables.count))
       bytes.append(1)
-      for table in tables { int32(table.oid) }
+      for table in streamed.tables { int32(table.oid) }
     case .alter: break
     }
   }
@@ -115,11 +119,13 @@ struct PgoutputEncoder {
     }
   }
 
-  /// `O` carries the whole old row; `K` the key alone, every other column NULL. The letter follows the root's identity,
-  /// the columns that of the partition.
-  private mutating func oldTuple(_ change: Change) {
+  /// `O` carries the whole old row; `K` the key alone, every other column NULL. The letter follows the identity of the
+  /// table that is named, the columns that of the partition.
+  private mutating func oldTuple(_ streamed: StreamedChange) {
+    let change = streamed.change
     guard let row = change.old else { return }
-    byte(change.table.identityIsFull ? "O" : "K")
+    let namesPartition = streamed.tables[0].partition != nil
+    byte(change.table.identityIsFull && !(namesPartition && change.isBare) ? "O" : "K")
     int16(row.texts.count)
     for (index, text) in row.texts.enumerated() {
       value((change.table.identityIsFull && !change.isBare) || index == 0 ? text : nil)

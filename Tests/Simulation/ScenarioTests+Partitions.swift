@@ -37,7 +37,7 @@ extension ScenarioTests {
   func aBarePartitionIsFlushedForWhatItDoesNotTell(seed: UInt64) {
     let world = partitionedWorld(seed: seed)
     let instance = world.instances[0]
-    world.postgres.hasBarePartition = true
+    world.postgres.hasBareTable = true
     let known = world.postgres.commits.count
     switch seed % 3 {
     case 0: loseOldRows(world, from: known)
@@ -58,7 +58,7 @@ extension ScenarioTests {
     #expect(isTold)
     // Found by now: each change of it is a reason of its own.
     loseOldRows(world, from: world.postgres.commits.count)
-    world.postgres.hasBarePartition = false
+    world.postgres.hasBareTable = false
     finish(world)
   }
 
@@ -66,7 +66,7 @@ extension ScenarioTests {
   @Test(arguments: 1...20 as ClosedRange<UInt64>)
   func aLostFlushOfAMendedPartitionComesAgain(seed: UInt64) throws {
     let world = partitionedWorld(seed: seed)
-    world.postgres.hasBarePartition = true
+    world.postgres.hasBareTable = true
     let instance = world.instances[0]
     instance.source.queryBroke(.unavailable, "connection timed out")
     let isFound = world.advance(upTo: 20 * Time.second) {
@@ -81,7 +81,7 @@ extension ScenarioTests {
     world.redis.remember()
     loseOneOldRow(world)
     world.quieten()
-    world.postgres.hasBarePartition = false
+    world.postgres.hasBareTable = false
     let isMended = world.advance(upTo: 20 * Time.second) { instance.status()?.notReady.isEmpty ?? false }
     #expect(isMended)
     world.redis.restore(after: Time.second, toOldest: true)
@@ -91,11 +91,11 @@ extension ScenarioTests {
   /// Nothing is written after a row with an e-mail address has gone, so that no other flush comes.
   private func violationAfterLastDelete(seed: UInt64, mutation: WorldOptions.Mutation?) -> World.Violation? {
     let world = partitionedWorld(seed: seed, mutation: mutation)
-    world.postgres.hasBarePartition = true
+    world.postgres.hasBareTable = true
     loseOneOldRow(world)
     world.quieten()
     world.advance(by: 65 * Time.second)
-    world.postgres.hasBarePartition = false
+    world.postgres.hasBareTable = false
     _ = world.rest()
     for instance in world.instances { instance.kill() }
     world.scheduler.clear()

@@ -42,10 +42,15 @@ struct Change {
   /// TRUNCATE and DDL: every table of the statement, and the rows that went or changed.
   var tables: [Table] = []
   var truncated: [(Table, Row)] = []
+  /// TRUNCATE of one partition of the users alone.
+  var partition: Partition?
   /// The new row's toasted column was not touched and travels as `u`.
   var toastUnchanged = false
   /// The publication did not carry its table when it was made.
   var isLeftOut = false
+  /// Of a TRUNCATE: whether it takes the row.
+  func concerns(_ row: Row) -> Bool { partition.map { $0 == Partition(of: row) } ?? true }
+
   /// Its partition's replica identity is the primary key alone, and its root's message says FULL.
   var isBare = false
 }
@@ -53,12 +58,12 @@ struct Change {
 /// What `rules.yaml` would say.
 enum Schema {
   static let slot = "cdcd"
+  static let users = TableName(schema: "public", name: "users")
   /// The rules of the users, all of which read more than the primary key.
-  static let barePartitions = [0: "public.users_even", 1: "public.users_even", 2: "public.users_even"]
+  static let bareTables = [0: "public.users_even", 1: "public.users_even", 2: "public.users_even"]
 
   /// With a `redelete_after` for users, twice as long for orders and none for the others; 0 for none at all.
   static func rules(redeleteAfter shortest: Int64, _ adjust: (inout Rule) -> Void) -> [Rule] {
-    let users = TableName(schema: "public", name: "users")
     let rules = [
       Rule(
         name: "users", table: users,

@@ -10,7 +10,7 @@ final class Walsender {
   private var current: [[UInt8]] = []
   private var currentIndex = 0
   private var currentCommit: Commit?
-  private var knownRelations: [Bool] = Table.allCases.map { _ in false }
+  private var knownRelations: Set<StreamedTable> = []
   /// Everything below was decoded and sent, or held nothing to send.
   private(set) var sentPosition: UInt64
   private var lastReply: Int64
@@ -189,34 +189,36 @@ final class Walsender {
       encoder.begin(finalLSN: commit.commitLSN, time: time, xid: UInt32(truncatingIfNeeded: commit.xid))
     }
     if random.chance(30) { add(commit.firstLSN) { $0.origin(commit.firstLSN) } }
-    for change in changes {
-      let tables = change.kind == .truncate ? change.tables.filter(\.isPublished) : [change.table]
-      for table in tables where change.kind != .alter && !knownRelations[table.rawValue] {
-        knownRelations[table.rawValue] = true
-        if random.chance(100) { add(0) { $0.type() } }
-        add(0) { $0.relation(table) }
-      }
-      if random.chance(10) {
-        add(commit.firstLSN) { $0.message(commit.firstLSN, transactional: true, prefix: "app", "hello") }
-      }
-      if change.kind == .alter {
-        let content = "ALTER TABLE\n\"public\".\"\(change.table.name)\""
-        if world.options.mutation != .silentDDL {
-          add(commit.firstLSN) {
-            $0.message(commit.firstLSN, transactional: true, prefix: "cdcd.ddl", content)
-          }
-        }
-        // The table is described anew before its next change.
-        knownRelations[change.table.rawValue] = false
-        continue
-      }
-      add(commit.firstLSN) { $0.change(change) }
+    for change in changes.flatMap({ StreamedChange.of($0, byPartition: world.options.partitioned) }) {
+      encode(change, commit, add)
     }
     add(commit.endLSN) { $0.commit(lsn: commit.commitLSN, end: commit.endLSN, time: time) }
     if random.chance(20) {
       add(commit.endLSN) { $0.message(commit.endLSN, transactional: false, prefix: "app", "tick") }
     }
     return messages
+  }
+
+  private func encode(
+    _ streamed: StreamedChange, _ commit: Commit, _ add: (UInt64, (inout PgoutputEncoder) -> Void) -> Void
+  ) {
+    let change = streamed.change
+    for table in streamed.tables where change.kind != .alter && knownRelations.insert(table).inserted {
+      if random.chance(100) { add(0) { $0.type() } }
+      add(0) { $0.relation(table, isBare: change.isBare && table.partition != nil) }
+    }
+    if random.chance(10) {
+      add(commit.firstLSN) { $0.message(commit.firstLSN, transactional: true, prefix: "app", "hello") }
+    }
+    guard change.kind == .alter else { return add(commit.firstLSN) { $0.change(streamed) } }
+    if world.options.mutation != .silentDDL {
+      let content = "ALTER TABLE\n\"public\".\"\(change.table.name)\""
+      add(commit.firstLSN) {
+        $0.message(commit.firstLSN, transactional: true, prefix: "cdcd.ddl", content)
+      }
+    }
+    // The table is described anew before its next change.
+    knownRelations = knownRelations.filter { $0.table != change.table }
   }
 
   private func keepalive(replyRequested: Bool) {

@@ -223,7 +223,12 @@ final class Workload {
   }
 
   private func truncate() -> [Change] {
-    truncation(of: random.chance(300) ? [.users, .orders] : [random.pick([.users, .orders, .audit])])
+    var changes = truncation(
+      of: random.chance(300) ? [.users, .orders] : [random.pick([.users, .orders, .audit])])
+    if world.options.partitioned, changes.first?.tables == [.users], random.chance(500) {
+      changes[0].partition = random.pick(Partition.allCases)
+    }
+    return changes
   }
 
   /// Needs the same lock as a TRUNCATE; the rows stay, and are others to every reader.
@@ -251,7 +256,8 @@ final class Workload {
       var change = change
       for table in change.tables {
         for id in ids[table.rawValue] {
-          if let row = rows[table.rawValue][id] { change.truncated.append((table, row)) }
+          guard let row = rows[table.rawValue][id] else { continue }
+          if change.concerns(row) { change.truncated.append((table, row)) }
         }
       }
       return change
@@ -275,8 +281,8 @@ final class Workload {
   private func apply(_ change: Change) {
     guard change.kind != .alter else { return }
     for table in change.tables {
-      rows[table.rawValue] = [:]
-      ids[table.rawValue] = []
+      rows[table.rawValue] = rows[table.rawValue].filter { !change.concerns($0.value) }
+      ids[table.rawValue].removeAll { rows[table.rawValue][$0] == nil }
     }
     guard change.kind != .truncate else { return }
     let table = change.table.rawValue

@@ -18,6 +18,8 @@ struct WorldOptions {
     case trustStaleFacts
     /// The look at the catalogue does not see that the publication was changed.
     case blindLook
+    /// The Engine is not told that a table has partitions.
+    case noPartitions
     /// DDL is not told: the event triggers are missing.
     case silentDDL
     /// Feedback confirms on receipt.
@@ -69,6 +71,8 @@ struct WorldOptions {
   var deletePercent = 15
   var truncatePerMille = 10
   var alterPerMille = 0
+  /// The users have partitions, which the stream names.
+  var partitioned = false
   /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
   var plantedRows = 0
   /// A SCAN takes at least so many pages.
@@ -127,6 +131,7 @@ struct WorldOptions {
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
     defer { drawSecondDeletes(seed, allowed) }
+    drawPartitions(seed)
     guard wantsFaults else {
       checksProgress = true
       return
@@ -147,6 +152,11 @@ struct WorldOptions {
     }
     if later.chance(100) { alterPerMille = 20 }
     if later.chance(100), allowed.contains(.republished) { faults.append(.republished) }
+  }
+
+  private mutating func drawPartitions(_ seed: UInt64) {
+    var random = Randomness(seed: seed ^ 0x9A27)
+    partitioned = random.chance(250)
   }
 
   /// Replicas and plain SETs, dealt apart so that the other worlds stay what they were.
@@ -397,7 +407,7 @@ final class World {
   private var isAtRest: Bool {
     // A frozen server may look at rest, since nobody has noticed yet.
     // What was left out is not even known before the next look.
-    guard postgres.publication.isWhole, !postgres.hasBarePartition else { return false }
+    guard postgres.publication.isWhole, !postgres.hasBareTable else { return false }
     if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
       postgres.publication.identities(seen: true) != nil,

@@ -55,18 +55,16 @@ package struct SetupPlan: Sendable, Equatable {
   }
 
   private mutating func create(_ name: String, _ tables: [RuledTable]) {
-    var options = "publish = 'insert, update, delete, truncate'"
-    if tables.contains(where: \.isPartitioned) { options += ", publish_via_partition_root = true" }
     steps.append(
       Step(
         problem: "There is no publication \(name).",
         statement:
           "CREATE PUBLICATION \(CatalogSession.quoted(identifier: name)) FOR TABLE \(Self.list(tables)) "
-          + "WITH (\(options));"))
+          + "WITH (publish = 'insert, update, delete, truncate');"))
   }
 
   private mutating func complete(_ publication: PublicationFacts, _ tables: [RuledTable]) {
-    findings += publication.findings(about: tables.map(\.name))
+    findings += publication.findings(about: tables.flatMap { [$0.name] + $0.leaves.map(\.table) })
     let name = CatalogSession.quoted(identifier: publication.name)
     let missing = tables.filter { !publication.publishes($0) }
     if !missing.isEmpty {
@@ -76,11 +74,13 @@ package struct SetupPlan: Sendable, Equatable {
           problem: "The publication \(publication.name) lacks \(names).",
           statement: "ALTER PUBLICATION \(name) ADD TABLE \(Self.list(missing));"))
     }
-    if !publication.viaRoot, tables.contains(where: \.isPartitioned) {
+    if publication.viaRoot, tables.contains(where: \.isPartitioned) {
       steps.append(
         Step(
-          problem: "The publication \(publication.name) sends changes under the names of partitions.",
-          statement: "ALTER PUBLICATION \(name) SET (publish_via_partition_root = true);"))
+          problem:
+            "The publication \(publication.name) sends changes under the root's name, and so no TRUNCATE of a single"
+            + " partition, and no replica identity of one.",
+          statement: "ALTER PUBLICATION \(name) SET (publish_via_partition_root = false);", isOptional: true))
     }
   }
 

@@ -4,6 +4,10 @@ extension Engine {
   /// Asks the one question that is most needed, if the query connection is free.
   mutating func askIfNeeded() {
     guard queries.link == .idle, source.phase == .streaming else { return }
+    if let relation = stream.unplaced {
+      queries.link = .asking(since: now.monotonic)
+      return emit(.queryRoot(of: relation.identifier))
+    }
     if flushes.job?.phase == .needsTransaction {
       flushes.job?.phase = .askingTransaction
       queries.link = .asking(since: now.monotonic)
@@ -108,8 +112,9 @@ extension Engine {
       // Another server, or one that crashed: the whole start is judged again.
       return restartSource(after: 0)
     }
+    partitioned = facts.partitioned
     noticePublication(facts)
-    noticePartitions(facts)
+    noticeBareTables(facts)
     guard source.phase == .streaming else { return }
     queries.isSnapshotNeeded = true
     askIfNeeded()
@@ -139,9 +144,10 @@ extension Engine {
     queries.link = .down(retryAt: now.monotonic + delay)
   }
 
-  /// A full barrier that no query can clear, and for so long: the stream may be that of a server that is gone.
+  /// A full barrier that no query can clear, or a table that none can place, and for so long: the stream may be that of a
+  /// server that is gone.
   var isBarrierStuck: Bool {
-    guard barrier.isFull, let since = queries.failingSince else { return false }
+    guard barrier.isFull || stream.unplaced != nil, let since = queries.failingSince else { return false }
     return now.monotonic - since >= QueryState.failureLimit
   }
 }

@@ -6,6 +6,7 @@ extension Engine {
   mutating func sourceConnected(_ facts: SourceFacts) {
     guard source.phase == .connecting else { return }
     source.facts = facts
+    partitioned = facts.partitioned
     source.failure = nil
     source.blocker = nil
     stream.serverEnd = facts.flushLSN
@@ -77,7 +78,7 @@ extension Engine {
       openGap(.publicationChanged, rules: Array(configuration.rules.indices))
     }
     if plan.continues { noticePublication(facts) } else { reopenTableChanges(since: plan.position) }
-    noticePartitions(facts)
+    noticeBareTables(facts)
     guard source.phase == .streaming else { return }
     if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)

@@ -113,11 +113,14 @@ extension Engine {
     for flush in status(of: flushes.open.filter(holdsReadiness)) { add("gap", flush) }
     for relation in stream.relations {
       for rule in relation.rules {
-        if let problem = rule.problem { add("rules", problem + "; cleared by the table's next change") }
+        guard let problem = rule.problem else { continue }
+        // What is so by now stands below.
+        if rule.isProblemOfIdentity, relation.isLookedAt { continue }
+        add("rules", problem + "; cleared by the table's next change")
       }
     }
-    for (rule, partition) in barePartitions.sorted(by: { $0.key < $1.key }) where partition.mendedAt == nil {
-      add("rules", barePartitionProblem(rule, partition.name))
+    for (rule, table) in bareTables.sorted(by: { $0.key < $1.key }) where table.mendedAt == nil {
+      add("rules", bareTableProblem(rule, table.name))
     }
     return reasons
   }

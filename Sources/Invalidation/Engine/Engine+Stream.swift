@@ -6,6 +6,10 @@ extension Engine {
     source.lastMessageAt = now.monotonic
     source.hasHadMessage = true
     source.probedAt = nil
+    stream.unplaced == nil ? read(message) : hold(message)
+  }
+
+  mutating func read(_ message: Span<UInt8>) {
     do {
       switch try ReplicationFrame.decode(message) {
       case .data(let serverEnd, let payload):
@@ -29,7 +33,8 @@ extension Engine {
       if stream.transaction != nil { malformed("a Begin inside a transaction") }
       stream.transaction = StreamState.Transaction(xid: xid, position: position, commitTime: commitTime)
     case .commit(let end): commit(end)
-    case .relation(let relation): bind(relation)
+    case .relation(let relation):
+      mayBePartition(relation) ? askForRoot(relation) : bind(relation, as: relation.table)
     case .truncate(let relations): relations.forEach { truncate($0) }
     case .logicalMessage("cdcd.ddl", let content): tableChanged(by: message.extracting(content))
     case .logicalMessage, .irrelevant: break
@@ -49,7 +54,8 @@ extension Engine {
     statistics.changes[stream.tables[index]][column] += 1
     var incomplete: [Int] = []
     for rule in stream.relations[index].rules {
-      let isMistrusted = !barePartitions.isEmpty && mistrustsOldRows(of: rule.index)
+      let isMistrusted =
+        !bareTables.isEmpty && mistrustsOldRows(of: rule.index, in: stream.relations[index])
       let outcome = rule.render(
         operation, stream.images, of: message, mistrustingNulls: isMistrusted, into: &stream.scratch)
       if outcome == .incomplete { incomplete.append(rule.index) }
@@ -137,11 +143,12 @@ extension Engine {
 
   // MARK: Relations, TRUNCATE, and what cannot be read
 
-  private mutating func bind(_ relation: Relation) {
-    let bound = BoundRelation(relation, rules: configuration.rules)
+  /// `root` is the name under which the rules know it.
+  mutating func bind(_ relation: Relation, as root: TableName) {
+    let bound = BoundRelation(relation, root: root, rules: configuration.rules)
     compareWithKnown(bound)
     stream.lastIndex = -1
-    let table = statistics.tables.firstIndex(of: relation.table) ?? -1
+    let table = statistics.tables.firstIndex(of: root) ?? -1
     if let index = stream.indices[relation.identifier] {
       stream.relations[index] = bound
       stream.tables[index] = table

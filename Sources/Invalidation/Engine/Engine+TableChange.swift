@@ -14,35 +14,41 @@ extension Engine {
     let rules = configuration.rules.indices.filter { configuration.rules[$0].table.quoted == name }
     guard let first = rules.first else { return }
     // The flush covers it, so the next Relation message is no news.
-    stream.known[configuration.rules[first].table] = nil
+    stream.known = stream.known.filter { $1.root != configuration.rules[first].table }
     report(.info, "ddl", String(decoding: parts[0], as: UTF8.self) + " changed " + name)
     openGap(.tableChanged, rules: rules)
   }
 
   /// Without the event triggers, a table that is described otherwise than before tells of the DDL between.
   mutating func compareWithKnown(_ bound: BoundRelation) {
-    guard !bound.rules.isEmpty else { return }
-    let position = stream.transaction?.position ?? stream.received
     let table = bound.relation.table
-    var changedAt: LSN?
-    if let known = stream.known[table] {
-      changedAt = known.changedAt
+    let known = stream.known[table]
+    guard !bound.rules.isEmpty || known != nil else { return }
+    let position = stream.transaction?.position ?? stream.received
+    var present = StreamState.KnownRelation(relation: bound.relation, root: bound.root, position: position)
+    if let known {
       // A replay describes the table as it was.
       guard position >= known.position else { return }
-      if !bound.relation.hasRows(like: known.relation) {
-        changedAt = position
-        openGap(.tableChanged, rules: bound.rules.map(\.index))
+      present.changedAt = known.changedAt
+      present.changedTables = known.changedTables
+      // Another root: it was detached, or attached.
+      if known.root != bound.root || !bound.relation.hasRows(like: known.relation) {
+        present.changedAt = position
+        present.changedTables.formUnion([known.root, bound.root])
+        openGap(.tableChanged, rules: rules(of: [known.root, bound.root]))
       }
     }
-    stream.known[table] = StreamState.KnownRelation(
-      relation: bound.relation, position: position, changedAt: changedAt)
+    stream.known[table] = present
+  }
+
+  func rules(of tables: Set<TableName>) -> [Int] {
+    configuration.rules.indices.filter { tables.contains(configuration.rules[$0].table) }
   }
 
   /// A replay describes a table as it is known by now, so that it tells nothing of a change that it brings again.
   mutating func reopenTableChanges(since start: LSN) {
-    let rules = configuration.rules.indices.filter {
-      (stream.known[configuration.rules[$0].table]?.changedAt).map { $0 >= start } ?? false
-    }
+    let changed = stream.known.values.filter { known in known.changedAt.map { $0 >= start } ?? false }
+    let rules = rules(of: changed.reduce(into: []) { $0.formUnion($1.changedTables) })
     if !rules.isEmpty { openGap(.tableChanged, rules: rules) }
   }
 }

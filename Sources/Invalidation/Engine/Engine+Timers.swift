@@ -126,7 +126,7 @@ extension Engine {
   /// just made a synchronous standby.
   private var renewalDue: Int64 {
     if queries.isLookWanted { return queries.renewedAt + QueryState.renewalAfterDDL }
-    let period = hasBarePartition ? QueryState.renewalWhileMending : QueryState.renewal
+    let period = hasBareTable ? QueryState.renewalWhileMending : QueryState.renewal
     let regular = queries.renewedAt + period
     guard let since = barrier.parkedSince else { return regular }
     return min(regular, max(since, queries.renewedAt) + QueryState.renewalWhileParked)

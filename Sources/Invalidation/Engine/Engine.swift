@@ -10,7 +10,7 @@ import DequeModule
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
 /// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
 /// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), partitions
-/// (`Engine+Partitions`), flushes (`Engine+Flush`) and time (`Engine+Timers`).
+/// (`Engine+Partitions`), replica identities (`Engine+BareTables`), flushes (`Engine+Flush`) and time (`Engine+Timers`).
 package struct Engine: Sendable {
   let configuration: EngineConfiguration
   /// Of the rules, and of the publication as it was looked at last.
@@ -31,8 +31,10 @@ package struct Engine: Sendable {
   var secondDeletes: SecondDeletes
   var confirmed: ConfirmedPosition
   var flushes = FlushState()
+  /// The ruled tables that were partitioned at the last look at the catalogue.
+  var partitioned: Set<TableName> = []
   /// By rule, as the looks at the catalogue found them.
-  var barePartitions: [Int: BarePartition] = [:]
+  var bareTables: [Int: BareTable] = [:]
   /// What the watermarks say about history; nil until the first judgement, and after a break.
   var continuity: Continuity?
   /// The names of cdcd's own keys, since the server was known.
@@ -80,6 +82,7 @@ package struct Engine: Sendable {
     case .currentTransaction(let xid): currentTransactionArrived(xid)
     case .walEnd(let end): walEndArrived(end)
     case .blocker(let blocker): blockerArrived(blocker)
+    case .root(let table): rootArrived(table)
     case .slotWaits(let blocker): slotWaits(blocker)
     case .queryReconnected(let facts): queryReconnected(facts)
     case .queryFailed(let failure): queryFailed(failure)
@@ -101,7 +104,7 @@ package struct Engine: Sendable {
 
   /// Whether the shell is to go on reading the replication stream.
   package var wantsInput: Bool {
-    source.phase == .streaming && !barrier.isFull && hasRoomInBatches
+    source.phase == .streaming && !barrier.isFull && stream.unplaced == nil && hasRoomInBatches
   }
 
   /// Whether what is on the way to Redis leaves room for more.

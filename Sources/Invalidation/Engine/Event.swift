@@ -16,6 +16,9 @@ package enum Event: Sendable {
   case walEnd(LSN)
   /// Answers `Effect.queryBlocker`; nil when no transaction runs.
   case blocker(BlockingTransaction?)
+  /// Answers `Effect.queryRoot`: the root of the table's partition tree, or the table itself; nil when there is no such
+  /// table any more.
+  case root(TableName?)
   /// `connectSource` makes the slot, which waits for this transaction.
   case slotWaits(BlockingTransaction)
   /// Answers `Effect.reconnectQuery`: only the query connection was renewed.
@@ -67,13 +70,15 @@ package struct SourceFacts: Sendable, Equatable {
   /// For each ruled table a text that changes whenever changes of the table may have been left out: with the table
   /// itself, its name, the publication, and what makes the table a part of it.
   package var publication: [TableName: String]
-  /// By rule: the name, as SQL takes it, of a partition whose replica identity lacks a column that the rule reads.
-  package var barePartitions: [Int: String]
+  /// The ruled tables that are partitioned.
+  package var partitioned: Set<TableName>
+  /// By rule: the name, as SQL takes it, of a ruled table, or of a partition of it, whose replica identity lacks a column that the rule reads.
+  package var bareTables: [Int: String]
 
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN, insertLSN: LSN,
     confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
-    barePartitions: [Int: String]
+    partitioned: Set<TableName>, bareTables: [Int: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -84,7 +89,8 @@ package struct SourceFacts: Sendable, Equatable {
     self.slotCreated = slotCreated
     self.asynchronousCommit = asynchronousCommit
     self.publication = publication
-    self.barePartitions = barePartitions
+    self.partitioned = partitioned
+    self.bareTables = bareTables
   }
 }
 

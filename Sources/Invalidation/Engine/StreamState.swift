@@ -18,9 +18,12 @@ struct StreamState: Sendable {
   /// How a ruled table was described last, and where in the WAL; also across connections.
   struct KnownRelation: Sendable {
     var relation: Relation
+    /// The table that the rules name: the relation itself, or the root of its partition tree.
+    var root: TableName
     var position: LSN
-    /// Where it was last seen to differ from what was known before.
+    /// Where it was last seen to differ from what was known before, and which tables' rules that concerned.
     var changedAt: LSN?
+    var changedTables: Set<TableName> = []
   }
 
   var known: [TableName: KnownRelation] = [:]
@@ -31,6 +34,11 @@ struct StreamState: Sendable {
   var indices: [UInt32: Int] = [:]
   var lastIdentifier: UInt32 = 0
   var lastIndex = -1
+
+  /// A table that no rule names, and that may be a partition of one: the stream waits for the catalogue's answer.
+  var unplaced: Relation?
+  /// Messages that came meanwhile.
+  var held: [[UInt8]] = []
 
   var transaction: Transaction?
   var images = RowImages()
@@ -49,6 +57,8 @@ struct StreamState: Sendable {
     tables.removeAll()
     indices.removeAll()
     lastIndex = -1
+    unplaced = nil
+    held.removeAll()
     transaction = nil
   }
 

@@ -1,14 +1,20 @@
-/// The rules of one table, with every column resolved to its index: made once for each Relation message, so that
+/// The rules of one table, or of the root that it is a partition of, with every column resolved to its index: made once for each Relation message, so that
 /// no name is looked up for a row.
 package struct BoundRelation: Sendable {
   package let relation: Relation
+  /// The table that the rules name.
+  package let root: TableName
   /// The rules that name this table, in the order of the file.
   package let rules: [BoundRule]
+  /// The catalogue was looked at since.
+  var isLookedAt = false
 
-  package init(_ relation: Relation, rules: [Rule]) {
+  package init(_ relation: Relation, root: TableName? = nil, rules: [Rule]) {
+    let root = root ?? relation.table
     self.relation = relation
+    self.root = root
     self.rules = rules.enumerated().compactMap { index, rule in
-      rule.table == relation.table ? BoundRule(rule, index: index, relation: relation) : nil
+      rule.table == root ? BoundRule(rule, index: index, relation: relation) : nil
     }
   }
 }
@@ -33,6 +39,8 @@ package struct BoundRule: Sendable {
   /// Why the rule cannot derive every key from this relation's row images, with the statement that mends it;
   /// nil when it can. Changes that it cannot follow flush the rule's patterns.
   package let problem: String?
+  /// The problem is the replica identity, at which a look at the catalogue tells the present state.
+  let isProblemOfIdentity: Bool
   let isBound: Bool
   /// Every column that the rule reads; empty when one is missing.
   let columns: [Int]
@@ -58,10 +66,13 @@ package struct BoundRule: Sendable {
     self.carriesWholeRows = relation.replicaIdentity == .full
     if !missing.isEmpty {
       self.problem = BoundRule.missingColumns(missing, rule, relation)
+      self.isProblemOfIdentity = false
     } else if needsOldRows && !covered {
       self.problem = BoundRule.uncovered(rule, relation, positions)
+      self.isProblemOfIdentity = true
     } else {
       self.problem = nil
+      self.isProblemOfIdentity = false
     }
     guard isBound else {
       self.columns = []

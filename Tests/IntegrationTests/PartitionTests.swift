@@ -1,0 +1,117 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  /// Rules name the root of a partitioned table; the stream names the partitions (postgres.md, "Row images").
+  @Suite struct Partitions {
+    private func installation(triggers: Bool = true) throws -> Installation {
+      var options = Installation.Options()
+      options.schema += """
+        CREATE TABLE "Ev.ents" (id int, mail text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+        CREATE TABLE events_1 PARTITION OF "Ev.ents" FOR VALUES FROM (0) TO (100);
+        CREATE TABLE events_2 PARTITION OF "Ev.ents" FOR VALUES FROM (100) TO (300) PARTITION BY RANGE (id);
+        CREATE TABLE events_2_1 (mail text, unused int, id int NOT NULL);
+        ALTER TABLE events_2_1 DROP COLUMN unused;
+        ALTER TABLE events_2 ATTACH PARTITION events_2_1 FOR VALUES FROM (100) TO (200);
+        ALTER TABLE events_1 REPLICA IDENTITY FULL;
+        ALTER TABLE events_2_1 REPLICA IDENTITY FULL;
+        INSERT INTO "Ev.ents" VALUES (1, 'a'), (2, 'b'), (101, 'c'), (102, 'd');
+        """
+      options.rules += "\n  - {table: '\"Ev.ents\"', keys: ['event:{mail}']}"
+      let installation = try Installation(options, start: false)
+      try installation.setUp()
+      if !triggers {
+        try installation.postgres.query(
+          "DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped"
+        )
+      }
+      try installation.startCDCD().waitUntilReady()
+      return installation
+    }
+
+    @Test("changes of every partition delete the root's keys, and only those")
+    func rows() throws {
+      let installation = try installation()
+      for (statement, gone) in [
+        (#"INSERT INTO "Ev.ents" VALUES (3, 'e'), (103, 'f')"#, ["event:e", "event:f"]),
+        (#"UPDATE "Ev.ents" SET mail = 'A' WHERE id = 1"#, ["event:a", "event:A"]),
+        ("UPDATE events_2_1 SET mail = 'C' WHERE id = 101", ["event:c", "event:C"]),
+        (#"UPDATE "Ev.ents" SET id = 104 WHERE id = 2"#, ["event:b"]),
+        (#"DELETE FROM "Ev.ents" WHERE id IN (3, 102)"#, ["event:d", "event:e"]),
+      ] {
+        let keys = ["a", "b", "c", "d", "e", "f", "A", "C", "other"].map { "event:" + $0 }
+        #expect(try installation.keysGone(of: keys, after: statement) == gone, "\(statement)")
+      }
+      let metrics = try installation.cdcd.get("/metrics").body
+      #expect(metrics.contains(#"cdcd_changes_total{table="public.Ev.ents",op="insert"} 3"#), "\(metrics)")
+    }
+
+    @Test(
+      "TRUNCATE of a single partition flushes the root's rules",
+      arguments: ["events_1", "events_2", "events_2_1", "\"Ev.ents\""])
+    func truncate(partition: String) throws {
+      let installation = try installation()
+      #expect(
+        try installation.keysGone(of: ["event:never cached", "user:1"], after: "TRUNCATE \(partition)")
+          == ["event:never cached"])
+    }
+
+    @Test("a partition made while cdcd streams is a partition at once")
+    func newPartition() throws {
+      let installation = try installation(triggers: false)
+      let gone = try installation.keysGone(
+        of: ["event:z", "event:other"],
+        after: """
+          CREATE TABLE events_3 PARTITION OF "Ev.ents" FOR VALUES FROM (300) TO (400);
+          ALTER TABLE events_3 REPLICA IDENTITY FULL;
+          INSERT INTO "Ev.ents" VALUES (301, 'z')
+          """)
+      #expect(gone == ["event:z"])
+    }
+
+    @Test("a partition that was dropped before its changes were read: the root's rules are flushed")
+    func droppedPartition() throws {
+      let installation = try installation(triggers: false)
+      try installation.stopCDCD()
+      try installation.postgres.query(
+        "UPDATE events_2_1 SET mail = 'x' WHERE id = 101; DROP TABLE events_2_1")
+      let redis = try installation.redis.client()
+      for key in ["event:c", "user:1"] { try redis("SET", key, "cached") }
+      try installation.startCDCD().waitUntilReady()
+      try installation.expectSettled()
+      #expect(try !redis.exists("event:c"))
+      #expect(try redis.exists("user:1"))
+    }
+
+    @Test("without event triggers a detached partition is noticed by its next change")
+    func detachedPartition() throws {
+      let installation = try installation(triggers: false)
+      #expect(
+        try installation.keysGone(of: ["event:a"], after: "UPDATE events_1 SET mail = 'A' WHERE id = 1")
+          == ["event:a"])
+      try installation.postgres.query(
+        #"ALTER PUBLICATION cdcd ADD TABLE events_1; ALTER TABLE "Ev.ents" DETACH PARTITION events_1"#)
+      #expect(
+        try installation.keysGone(of: ["event:b"], after: "UPDATE events_1 SET mail = 'z' WHERE id = 1")
+          == ["event:b"])
+    }
+
+    @Test("the stream waits for the catalogue only as long as it must")
+    func catalogueAway() throws {
+      let installation = try installation()
+      // Placing a partition needs the query connection, which is cut again and again.
+      for number in 0..<5 {
+        try installation.postgres.query(
+          """
+          SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+          """)
+        #expect(
+          try installation.keysGone(
+            of: ["event:n\(number)"], after: #"INSERT INTO "Ev.ents" VALUES (\#(10 + number), 'n\#(number)')"#
+          )
+            == ["event:n\(number)"])
+      }
+    }
+  }
+}
