@@ -55,7 +55,10 @@ package struct GapClosing: Sendable {
     var lastReport = ""
     while true {
       let status = board.snapshot().status
-      if status.streaming, status.targets.allSatisfy(\.connected), status.replicas.allSatisfy(\.isReachable) {
+      let isPublished = !status.notReady.contains { $0.check == "publication" }
+      if status.streaming, isPublished, status.targets.allSatisfy(\.connected),
+        status.replicas.allSatisfy(\.isReachable)
+      {
         lastReachable = .now
         // Everything that may hold a gap lies before the WAL's end of now.
         goal = goal ?? status.serverEnd.beforePageHeader

@@ -20,8 +20,8 @@ struct ServerFacts {
   var walLevel: String
   var publicationExists: Bool
   var publishesEverything: Bool
-  /// The ruled tables that the publication leaves out or filters, as people write them; nil when there are none.
-  var unpublished: String?
+  /// The numbers of the ruled tables that the publication leaves out or filters.
+  private var unpublishedNumbers: [Int]
   /// For each ruled table, in order, `SourceFacts.publication`.
   private var identities: [String]
   /// The numbers of the ruled tables that are partitioned.
@@ -88,7 +88,7 @@ struct ServerFacts {
       OR EXISTS (SELECT FROM pg_publication_namespace AS m WHERE m.pnpubid = p.oid AND m.pnnspid = n.oid)
       """
     return """
-      (SELECT string_agg(format('%I.%I', t.schema, t.name), ', ')
+      (SELECT string_agg(unpublished.number::text, ' ') FROM (SELECT t.number
         FROM (VALUES \(list(tables))) AS t (number, schema, name)
         LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
         LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
@@ -100,13 +100,13 @@ struct ServerFacts {
             AS is_sent
           FROM pg_partition_tree(c.oid) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r'
           JOIN pg_namespace AS ln ON ln.oid = l.relnamespace) AS part ON c.relkind = 'p'
-        GROUP BY t.schema, t.name, c.oid, c.relkind, n.oid, p.oid, p.pubname, p.pubviaroot, p.puballtables
+        GROUP BY t.number, t.schema, t.name, c.oid, c.relkind, n.oid, p.oid, p.pubname, p.pubviaroot, p.puballtables
         HAVING NOT coalesce(bool_and(part.is_logged), true) OR NOT CASE WHEN c.relkind = 'p' AND NOT p.pubviaroot
           THEN coalesce(bool_and(part.is_sent), true) AND (p.puballtables
             OR EXISTS (SELECT FROM pg_publication_rel AS m WHERE m.prpubid = p.oid AND m.prrelid = c.oid)
             \(isRecent ? bySchema : ""))
           ELSE EXISTS (SELECT FROM pg_publication_tables AS s
-            WHERE s.pubname = p.pubname AND s.schemaname = t.schema AND s.tablename = t.name \(unfiltered)) END)
+            WHERE s.pubname = p.pubname AND s.schemaname = t.schema AND s.tablename = t.name \(unfiltered)) END) AS unpublished)
       """
   }
 
@@ -198,10 +198,14 @@ struct ServerFacts {
         isLost: row[14] == "lost", confirmedFlush: row[15].flatMap { LSN($0) })
     }
     publishesEverything = row[16] == "t"
-    unpublished = row[17]
+    unpublishedNumbers = ServerFacts.numbers(row[17])
     identities = row[18].map { $0.split(separator: " ").map(String.init) } ?? []
     bareTables = ServerFacts.bareTables(row[19] ?? "")
-    partitionedNumbers = row[20].map { $0.split(separator: " ").compactMap { Int($0) } } ?? []
+    partitionedNumbers = ServerFacts.numbers(row[20])
+  }
+
+  private static func numbers(_ text: String?) -> [Int] {
+    text.map { $0.split(separator: " ").compactMap { Int($0) } } ?? []
   }
 
   private static func bareTables(_ lines: String) -> [Int: String] {
@@ -221,6 +225,11 @@ struct ServerFacts {
   /// Those of `tables`, which are the ones that were asked for, that are partitioned.
   func partitioned(of tables: [TableName]) -> Set<TableName> {
     Set(partitionedNumbers.filter(tables.indices.contains).map { tables[$0] })
+  }
+
+  /// Those of `tables` whose changes the publication does not carry, all of them.
+  func unpublished(of tables: [TableName]) -> Set<TableName> {
+    Set(unpublishedNumbers.filter(tables.indices.contains).map { tables[$0] })
   }
 
   /// What an operator has to mend first; nil when there is nothing.
@@ -245,13 +254,6 @@ struct ServerFacts {
     }
     guard publicationExists else {
       return misconfigured("there is no publication \"\(configuration.publication)\": run `cdcd setup`")
-    }
-    if let unpublished {
-      return SourceFailure(
-        .unpublished,
-        "PostgreSQL: the publication \"\(configuration.publication)\" does not carry every change of \(unpublished):"
-          + " run `cdcd setup`, and ALTER TABLE ... SET LOGGED for an unlogged partition; `cdcd check` says what else is"
-          + " missing")
     }
     guard publishesEverything else {
       return SourceFailure(

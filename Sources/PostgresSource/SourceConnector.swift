@@ -135,6 +135,7 @@ package final class SourceConnector {
         flushLSN: facts.flushLSN, insertLSN: facts.insertLSN, confirmedFlush: confirmed,
         slotCreated: slotCreated, asynchronousCommit: facts.asynchronousCommit,
         publication: facts.publication(of: configuration.tables),
+        unpublished: facts.unpublished(of: configuration.tables),
         partitioned: facts.partitioned(of: configuration.tables),
         bareTables: facts.bareTables)
       self.found = found

@@ -89,7 +89,10 @@ private func withServer(_ body: (StatusBoard, Client) async throws -> Void) asyn
       #expect(health.status == 503)
       let checks = try #require(try health.json()["checks"] as? [[String: Any]])
       let names = checks.compactMap { $0["name"] as? String }
-      #expect(names == ["loop", "source", "redis", "watermark", "gap", "rules", "barrier", "replicas"])
+      #expect(
+        names == [
+          "loop", "source", "publication", "redis", "watermark", "gap", "rules", "barrier", "replicas",
+        ])
       let gap = try #require(checks.first { $0["name"] as? String == "gap" })
       #expect(gap["ok"] as? Bool == false)
       #expect(gap["problem"] as? String == "a gap is open")

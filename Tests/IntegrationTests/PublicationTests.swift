@@ -4,7 +4,6 @@ import Testing
 extension RealServers {
   /// What is not published is not streamed: cdcd has to say so, and to make up for it.
   @Suite struct Publications {
-    private static let gaps = "cdcd_gaps_total{reason=\"publication_changed\"}"
 
     /// Rules on two tables, a stale value and a lease of the first, and a value of the second that has to stay.
     private func twoTables() throws -> Installation {
@@ -17,9 +16,11 @@ extension RealServers {
     }
 
     /// The changes that were left out are made up for, and nothing else is.
-    private func expectFlushOfUsers(_ installation: Installation) throws {
+    private func expectFlushOfUsers(_ installation: Installation, for reason: String = "publication_changed")
+      throws
+    {
       try eventually("the gap is counted") {
-        try installation.cdcd.get("/metrics").body.contains("\(Self.gaps) 1\n")
+        try installation.cdcd.get("/metrics").body.contains("cdcd_gaps_total{reason=\"\(reason)\"} 1\n")
       }
       try installation.cdcd.waitUntilReady()
       let redis = try installation.redis.client()
@@ -147,7 +148,7 @@ extension RealServers {
       _ = try second.process.waitForExit()
       try installation.setUp()
       try installation.startCDCD()
-      try expectFlushOfUsers(installation)
+      try expectFlushOfUsers(installation, for: "flush_interrupted")
     }
 
     @Test(

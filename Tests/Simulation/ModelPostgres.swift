@@ -226,7 +226,8 @@ final class ModelPostgres {
       systemIdentifier: systemIdentifier, timeline: timeline, crashMarker: "crash-\(crashMarker)",
       flushLSN: LSN(walEnd), insertLSN: LSN(walEnd), confirmedFlush: LSN(slot?.confirmed ?? 0),
       slotCreated: false, asynchronousCommit: asynchronousCommit,
-      publication: publication.identities(seen: sees) ?? [:],
+      publication: publication.identities(seen: sees),
+      unpublished: publication.unpublished(seen: sees),
       partitioned: world.options.partitioned && world.options.mutation != .noPartitions ? [Schema.users] : [],
       bareTables: hasBareTable && sees ? Schema.bareTables : [:])
   }

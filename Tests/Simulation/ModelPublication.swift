@@ -3,13 +3,15 @@ import Invalidation
 /// The publication as its catalogue rows tell of it: what it carries, and how often each way into it was made.
 struct ModelPublication {
   private var takenOut: [Table] = []
+  /// A partition of them is unlogged: nothing of it is streamed, and the publication looks as ever.
+  private var unlogged: [Table] = []
   private var versions = Table.allCases.map { _ in 1 }
   /// When a table was put back last.
   private(set) var mendedAt: Int64?
 
-  var isWhole: Bool { takenOut.isEmpty }
+  var isWhole: Bool { takenOut.isEmpty && unlogged.isEmpty }
 
-  func carries(_ table: Table) -> Bool { table.isPublished && !takenOut.contains(table) }
+  func carries(_ table: Table) -> Bool { table.isPublished && !(takenOut + unlogged).contains(table) }
 
   /// ALTER PUBLICATION ... DROP TABLE.
   mutating func takeOut(_ table: Table) {
@@ -24,13 +26,24 @@ struct ModelPublication {
     mendedAt = time
   }
 
-  /// What the daemon's look at the catalogue finds; nil while ruled tables are missing.
-  func identities(seen: Bool) -> [TableName: String]? {
-    guard takenOut.isEmpty else { return nil }
+  mutating func makeUnlogged(_ table: Table) { unlogged.append(table) }
+
+  mutating func makeLogged(_ table: Table, at time: Int64) {
+    unlogged.removeAll { $0 == table }
+    mendedAt = time
+  }
+
+  /// What the daemon's look at the catalogue finds.
+  func identities(seen: Bool) -> [TableName: String] {
     let ruled: [Table] = [.users, .orders]
     return Dictionary(
       uniqueKeysWithValues: ruled.map { table in
-        (TableName(schema: "public", name: table.name), seen ? "v\(versions[table.rawValue])" : "v1")
+        let present = takenOut.contains(table) ? "none" : "v\(versions[table.rawValue])"
+        return (TableName(schema: "public", name: table.name), seen ? present : "v1")
       })
+  }
+
+  func unpublished(seen: Bool) -> Set<TableName> {
+    seen ? Set((takenOut + unlogged).map { TableName(schema: "public", name: $0.name) }) : []
   }
 }

@@ -85,6 +85,57 @@ extension ScenarioTests {
     #expect(world.redis.data.cached("order[v1]:100000") != nil)
   }
 
+  /// One table that is gone stops nothing else, and is flushed when it is back, whatever dies meanwhile.
+  @Test(arguments: 1...20 as ClosedRange<UInt64>)
+  func theOtherTablesGoOn(seed: UInt64) {
+    let world = publishedWorld(seed: seed)
+    let instance = world.instances[0]
+    world.postgres.publication.takeOut(.users)
+    instance.source.queryBroke(.unavailable, "connection timed out")
+    let isTold = world.advance(upTo: 5 * Time.second) {
+      instance.status()?.notReady.contains { $0.check == "publication" } ?? false
+    }
+    #expect(isTold)
+    switch seed % 4 {
+    case 0:
+      instance.kill()
+      instance.start()
+    case 1: instance.source.replicationBroke(.unavailable, "connection timed out")
+    case 2: world.redis.restore(after: Time.second)
+    default: break
+    }
+    world.advance(by: 10 * Time.second)
+    let known = world.postgres.commits.count
+    world.advance(by: 5 * Time.second)
+    let late = world.postgres.commits[known...].filter { commit in
+      guard let visible = commit.visibleTime, world.now - visible > 2 * Time.second else { return false }
+      return commit.first.time == nil && !commit.required.isEmpty
+    }
+    #expect(late.isEmpty, "deletes of orders wait")
+    #expect(instance.process?.engine.isProven == false)
+    world.postgres.publication.putBack(.users, at: world.now)
+    finish(world)
+    #expect(world.redis.data.cached("user:100000") == nil)
+  }
+
+  /// Mended while nobody looks, it is as ever: only the watermark knows.
+  @Test(arguments: 1...5 as ClosedRange<UInt64>)
+  func anUnloggedPartitionIsNotForgottenByAKill(seed: UInt64) {
+    let world = publishedWorld(seed: seed)
+    let instance = world.instances[0]
+    world.postgres.publication.makeUnlogged(.users)
+    instance.source.queryBroke(.unavailable, "connection timed out")
+    world.advance(by: 10 * Time.second)
+    #expect(instance.status()?.notReady.contains { $0.check == "publication" } == true)
+    #expect(world.redis.data.cached("user:100000") != nil, "a flush would be in vain")
+    instance.kill()
+    world.postgres.publication.makeLogged(.users, at: world.now)
+    instance.start()
+    world.advance(by: 10 * Time.second)
+    finish(world)
+    #expect(world.redis.data.cached("user:100000") == nil)
+  }
+
   @Test func aTablePutBackIsFoundOnlyByLooking() {
     let world = publishedWorld(seed: 1, mutation: .blindLook)
     leaveOutUsers(world)

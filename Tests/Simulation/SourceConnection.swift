@@ -82,7 +82,6 @@ final class SourceConnection {
   }
 
   private func learned(_ facts: SourceFacts) {
-    if facts.publication.isEmpty { return fail(.unpublished, "a table is not published") }
     queryIsOpen = true
     instance.post(.sourceConnected(facts), from: self)
   }
@@ -173,8 +172,6 @@ final class SourceConnection {
     whenAnswering(latency()) { [self] in
       guard state != .closed, generation == queryGeneration else { return }
       switch postgres.availability {
-      case .up where postgres.unreachableUntil <= world.now && postgres.facts.publication.isEmpty:
-        instance.post(.queryFailed(SourceFailure(.unpublished, "a table is not published")), from: self)
       case .up where postgres.unreachableUntil <= world.now:
         queryIsOpen = true
         instance.post(.queryReconnected(postgres.facts), from: self)

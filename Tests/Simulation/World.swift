@@ -410,7 +410,6 @@ final class World {
     guard postgres.publication.isWhole, !postgres.hasBareTable else { return false }
     if let mended = postgres.publication.mendedAt, now < mended + 65 * Time.second { return false }
     guard postgres.isServing, postgres.frozenUntil <= now, redis.isServing, postgres.inProgress.isEmpty,
-      postgres.publication.identities(seen: true) != nil,
       readers.allSatisfy(\.isIdle), plainReaders.allSatisfy(\.isIdle),
       replicas.allSatisfy({ $0.isServing && $0.replayed >= postgres.walEnd })
     else { return false }

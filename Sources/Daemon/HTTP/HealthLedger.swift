@@ -14,7 +14,9 @@ package struct HealthCheck: Sendable, Equatable {
 /// Remembers since when each check has its state.
 struct HealthLedger {
   /// The checks that the Engine reports on, in the order in which an operator wants them.
-  private static let names = ["source", "redis", "watermark", "gap", "rules", "barrier", "replicas"]
+  private static let names = [
+    "source", "publication", "redis", "watermark", "gap", "rules", "barrier", "replicas",
+  ]
 
   private(set) var checks: [HealthCheck] = []
 

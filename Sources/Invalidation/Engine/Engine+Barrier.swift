@@ -113,6 +113,7 @@ extension Engine {
       return restartSource(after: 0)
     }
     partitioned = facts.partitioned
+    noticeUnpublished(facts)
     noticePublication(facts)
     noticeBareTables(facts)
     guard source.phase == .streaming else { return }

@@ -73,12 +73,12 @@ extension Engine {
   }
 
   mutating func beginFlushIfNeeded() {
-    guard source.phase == .streaming, !flushes.isEmpty, flushes.job == nil || flushes.isOvertaken else {
-      return
-    }
+    guard source.phase == .streaming, flushes.mayBegin else { return }
     flushes.begin(
       rules: configuration.rules, leases: configuration.leases, targets: targets.count, at: now.monotonic)
-    if flushes.open.allSatisfy(\.needsSecondRoundOnly), let job = flushes.job {
+    if let job = flushes.job,
+      flushes.open.allSatisfy({ $0.needsSecondRoundOnly || !job.rules.contains($0.rule) })
+    {
       flushes.job?.passedAt = now.monotonic
       return beginSecondRound(job)
     }

@@ -64,7 +64,13 @@ extension Engine {
     resetStream()
     stream.received = plan.position
     queries.isSnapshotNeeded = true
-    if !plan.continues { beginChains(plan, facts) }
+    if !plan.continues {
+      beginChains(plan, facts)
+      // The watermark that was found may know nothing of them.
+      source.unpublished = []
+    }
+    noticeUnpublished(facts)
+    guard source.phase == .streaming else { return }
     for gap in plan.gaps {
       // What was begun is finished, whatever the policy says by now.
       if gap.reason == .flushInterrupted {

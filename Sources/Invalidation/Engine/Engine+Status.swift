@@ -23,7 +23,7 @@ extension Engine {
       barrier.keyBytes + secondDeletes.byteCount
       + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
     status.ledgerEntries = targets.map(\.ledger.count).max() ?? 0
-    status.isInDoubt = queries.isLookWanted || targets.contains(where: \.acknowledgedFlush)
+    status.isInDoubt = isCatalogueInDoubt || targets.contains(where: \.acknowledgedFlush)
     status.openFlushes = flushes.open.map(flushStatus)
     status.replicas = replicas.indices.map(replicaStatus)
     status.pendingSecondDeletes = secondDeletes.keyCount
@@ -34,9 +34,11 @@ extension Engine {
 
   /// Whether `/wait` may answer, as far as it is cheap to say: a change of it is published at once.
   package var isProven: Bool {
-    source.phase == .streaming && continuity != nil && flushes.isEmpty && !queries.isLookWanted
+    source.phase == .streaming && continuity != nil && flushes.isEmpty && !isCatalogueInDoubt
       && targets.allSatisfy { $0.link == .ready && !$0.acknowledgedFlush }
   }
+
+  private var isCatalogueInDoubt: Bool { queries.isLookWanted || !source.unpublished.isEmpty }
 
   private func targetStatus(_ index: Int) -> EngineStatus.Target {
     var target = EngineStatus.Target(name: configuration.targets[index])
@@ -101,6 +103,7 @@ extension Engine {
       add("source", source.failure?.message ?? "connecting to PostgreSQL")
     }
     if let failure = queries.failure { add("source", failure.message) }
+    if source.phase == .streaming, !source.unpublished.isEmpty { add("publication", unpublishedProblem) }
     for (index, target) in targets.enumerated() {
       if !target.isConnected {
         add("redis", "\(configuration.targets[index]): \(target.lastError ?? "connecting")")
@@ -127,7 +130,11 @@ extension Engine {
 
   private func status(of open: [FlushState.Open]) -> [String] {
     open.map { flush in
-      var text = "rule \(configuration.rules[flush.rule].name) is being flushed: \(flush.reason.explanation)"
+      let name = configuration.rules[flush.rule].name
+      if flushes.isBlocked(flush.rule) {
+        return "rule \(name) is flushed as soon as its table is published: \(flush.reason.explanation)"
+      }
+      var text = "rule \(name) is being flushed: \(flush.reason.explanation)"
       if case .waiting(let xid)? = flushes.job?.phase, let xmin = barrier.snapshot?.xmin {
         text += "; it waits until every transaction below \(xid) has ended, the oldest is \(xmin)"
         if let blocker = flushes.job?.blocker { text += ": " + blocker.description }

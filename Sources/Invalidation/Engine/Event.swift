@@ -70,6 +70,8 @@ package struct SourceFacts: Sendable, Equatable {
   /// For each ruled table a text that changes whenever changes of the table may have been left out: with the table
   /// itself, its name, the publication, and what makes the table a part of it.
   package var publication: [TableName: String]
+  /// Ruled tables whose changes do not all come: they, or partitions of them, are not there, not published, or unlogged.
+  package var unpublished: Set<TableName>
   /// The ruled tables that are partitioned.
   package var partitioned: Set<TableName>
   /// By rule: the name, as SQL takes it, of a ruled table, or of a partition of it, whose replica identity lacks a column that the rule reads.
@@ -78,7 +80,7 @@ package struct SourceFacts: Sendable, Equatable {
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN, insertLSN: LSN,
     confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
-    partitioned: Set<TableName>, bareTables: [Int: String]
+    unpublished: Set<TableName>, partitioned: Set<TableName>, bareTables: [Int: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -89,6 +91,7 @@ package struct SourceFacts: Sendable, Equatable {
     self.slotCreated = slotCreated
     self.asynchronousCommit = asynchronousCommit
     self.publication = publication
+    self.unpublished = unpublished
     self.partitioned = partitioned
     self.bareTables = bareTables
   }
@@ -130,7 +133,7 @@ package struct SourceFailure: Error, Sendable, Equatable {
     case slotInUse
     /// The slot was invalidated or cannot be used any more; it has to be made anew.
     case slotLost
-    /// The publication does not carry every change of the ruled tables, so that changes may have been missed.
+    /// The publication leaves out kinds of changes, so that some may have been missed.
     case unpublished
     /// Something else that an operator has to mend first: a missing publication, wrong wal_level, permissions.
     case misconfigured

@@ -90,6 +90,8 @@ struct FlushState: Sendable {
   }
 
   private(set) var open: [Open] = []
+  /// Rules whose flush would be in vain before the publication carries their tables again.
+  private var blocked: Set<Int> = []
   var job: Job?
   private var generation: UInt64 = 0
   private var jobCount: UInt64 = 0
@@ -97,6 +99,18 @@ struct FlushState: Sendable {
   private(set) var fingerprints: [String] = []
 
   var isEmpty: Bool { open.isEmpty }
+  private var ready: [Open] { open.filter { !blocked.contains($0.rule) } }
+  var mayBegin: Bool { !ready.isEmpty && (job == nil || isOvertaken) }
+
+  /// Lets flushes of these rules, and no others, wait. One that is under way does not close them.
+  mutating func block(_ rules: Set<Int>) {
+    for index in open.indices where rules.contains(open[index].rule) && !blocked.contains(open[index].rule) {
+      open[index].generation = next()
+    }
+    blocked = rules
+  }
+
+  func isBlocked(_ rule: Int) -> Bool { blocked.contains(rule) }
 
   /// Asks for a flush of the rule; answers false when one that has not begun covers it already.
   mutating func request(_ rule: Int, _ reason: GapReason, fingerprint: [String]) -> Bool {
@@ -131,9 +145,9 @@ struct FlushState: Sendable {
   static let blockerDelay: Int64 = 1_000_000_000
   static let blockerInterval: Int64 = 5_000_000_000
 
-  /// Makes a job of all that is open, which begins with its barrier.
+  /// Makes a job of all that is open and not blocked, which begins with its barrier.
   mutating func begin(rules: [Rule], leases: Bool, targets: Int, at time: Int64) {
-    let indices = open.map(\.rule)
+    let indices = ready.map(\.rule)
     var patterns: [Pattern] = []
     for rule in indices where leases {
       for pattern in rules[rule].flushPatterns.flatMap(LeaseKey.patterns) {
@@ -154,7 +168,7 @@ struct FlushState: Sendable {
   /// The job is done on every target: closes what it covered.
   mutating func finish(fingerprint: [String]) {
     guard let job else { return }
-    open.removeAll { $0.generation <= job.generation }
+    open.removeAll { job.rules.contains($0.rule) && $0.generation <= job.generation }
     self.job = nil
     rewrite(fingerprint)
   }
@@ -163,7 +177,8 @@ struct FlushState: Sendable {
   /// has passed it.
   mutating func beginSecondRound(delay: Int64, hasReplicas: Bool) {
     guard var job else { return }
-    for index in open.indices where open[index].generation <= job.generation {
+    for index in open.indices
+    where job.rules.contains(open[index].rule) && open[index].generation <= job.generation {
       open[index].isFirstRoundDone = true
     }
     job.round = 1
@@ -183,7 +198,7 @@ struct FlushState: Sendable {
   /// Whether the job only waits for replicas while a newer request waits for it: one job for both goes first.
   var isOvertaken: Bool {
     guard let job, job.isBetweenRounds else { return false }
-    return open.contains { $0.generation > job.generation }
+    return ready.contains { $0.generation > job.generation }
   }
 
   /// Whether the job has the rule, so that its second round can cover what is visible now.

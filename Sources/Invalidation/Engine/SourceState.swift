@@ -25,6 +25,8 @@ struct SourceState: Sendable {
   var blocker: BlockingTransaction?
   /// The publication was found to leave changes out: what they were is not known, whatever it looks like afterwards.
   var hasMissedChanges = false
+  /// Ruled tables whose changes the publication did not carry when it was looked at last.
+  var unpublished: Set<TableName> = []
   /// A watermark seemed to be beyond the WAL's end: the server is asked once more.
   var suspected: LSN?
   /// The last keepalive or message, for the search for a frozen peer.
