@@ -167,6 +167,28 @@ extension RealServers {
       }
     }
 
+    @Test(
+      "a session's own asynchronous commit that a crash loses is flushed, unless lossless_crash says there is none"
+    )
+    func crashWithSilentAsynchronousCommits() throws {
+      var options = Installation.Options()
+      options.losslessCrash = false
+      options.postgresSettings = ["wal_writer_delay=10s"]
+      let installation = try Installation(options)
+      try installation.postgres.query("INSERT INTO users VALUES (1, NULL, 'kept')")
+      try installation.expectSettled()
+      let session = try installation.postgres.session()
+      try session.rows("SET synchronous_commit = off; UPDATE users SET name = 'lost' WHERE id = 1")
+      let redis = try installation.redis.client()
+      // Of a reader that saw it.
+      try redis("SET", "user:1", "lost")
+      try installation.postgres.restart(.immediate)
+      #expect(try installation.postgres.value("SELECT name FROM users WHERE id = 1") == "kept")
+      try eventually("the crash is noticed") { try installation.gaps("crash_recovery") == 1 }
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:1"))
+    }
+
     @Test("TRUNCATE flushes the rules of its table, and of no other")
     func truncate() throws {
       let installation = try stale()

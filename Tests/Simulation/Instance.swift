@@ -63,7 +63,8 @@ final class Instance {
       slot: Schema.slot, retain: .nanoseconds(options.mutation == .noRetention ? 0 : options.retain),
       command: options.command, leases: options.leases, onGap: options.onGap,
       acceptGap: acceptGap, runIdentifier: "run-\(index)-\(runs)",
-      replicas: isOnce ? [] : world.replicas.map(\.name), flushRate: options.flushRate)
+      replicas: isOnce ? [] : world.replicas.map(\.name), flushRate: options.flushRate,
+      losslessCrash: options.losslessCrash)
     world.trace { "\(name): starts, run \(runs)" }
     process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))
     drain()

@@ -90,6 +90,7 @@ struct WorldOptions {
   var faults: [Fault] = []
   var faultPause = 4 * Time.second
   var asynchronousCommit = false
+  var losslessCrash = true
   var mutation: Mutation?
   /// How long a fast shutdown may take; 0 for no limit.
   var shutdownLimit: Int64 = 0
@@ -157,6 +158,7 @@ struct WorldOptions {
   private mutating func drawPartitions(_ seed: UInt64) {
     var random = Randomness(seed: seed ^ 0x9A27)
     partitioned = random.chance(250)
+    losslessCrash = random.chance(800)
   }
 
   /// Replicas and plain SETs, dealt apart so that the other worlds stay what they were.

@@ -16,6 +16,8 @@ package struct Configuration: Sendable {
     /// Connection strings as `postgres`, each of one read replica whose readers fill the cache.
     package var replicas: [String] = []
     package var retain: Duration = .seconds(60)
+    /// No session commits asynchronously: a crash of PostgreSQL is no gap.
+    package var losslessCrash = false
 
     package init(postgres: String) { self.postgres = postgres }
   }

@@ -7,7 +7,8 @@ import Yams
 extension ConfigurationReader {
   mutating func source(_ node: Node?) -> Configuration.Source? {
     let fields = fields(
-      of: node, of: "source", known: ["postgres", "mode", "slot", "publication", "replicas", "retain"],
+      of: node, of: "source",
+      known: ["postgres", "mode", "slot", "publication", "replicas", "retain", "lossless_crash"],
       required: ["postgres"])
     guard let fields else { return nil }
     refuseUnbuiltMode(fields["mode"])
@@ -19,6 +20,7 @@ extension ConfigurationReader {
     let retain = value(fields["retain"], expected: "a number and its unit, as in 500ms, 60s, 5m or 1h") {
       Duration(text: $0)
     }
+    let losslessCrash = boolean(fields["lossless_crash"])
     let postgres = value(
       fields["postgres"],
       expected:
@@ -32,6 +34,7 @@ extension ConfigurationReader {
     source.publication = publication ?? source.publication
     source.replicas = replicas
     source.retain = retain ?? source.retain
+    source.losslessCrash = losslessCrash ?? source.losslessCrash
     return source
   }
 

@@ -16,7 +16,9 @@ extension EventLoop {
         command: configuration.redis.command, leases: configuration.redis.leases, onGap: configuration.onGap,
         acceptGap: acceptGap, runIdentifier: EventLoop.makeRunIdentifier(),
         targets: [configuration.redis.address.redacted],
-        replicas: source.replicas.map(Configuration.Source.redacted), flushRate: configuration.redis.flushRate
+        replicas: source.replicas.map(Configuration.Source.redacted),
+        flushRate: configuration.redis.flushRate,
+        losslessCrash: source.losslessCrash
       ),
       source: PostgresSourceConfiguration(
         connection: source.postgres, slot: source.slot, publication: source.publication,

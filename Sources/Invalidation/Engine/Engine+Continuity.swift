@@ -8,13 +8,13 @@ enum Judgement: Sendable, Equatable {
 
 extension Watermark {
   /// Judges a stored watermark, in words of contract 3 and 4. `text` is empty when Redis has none.
-  static func judge(_ text: [UInt8], _ facts: SourceFacts) -> Judgement {
+  static func judge(_ text: [UInt8], _ facts: SourceFacts, crashMayLose: Bool) -> Judgement {
     if facts.slotCreated { return .gap(.newSlot) }
     if text.isEmpty { return .gap(.watermarkMissing) }
     guard let found = Watermark(text) else { return .gap(.watermarkMalformed) }
     if found.system != facts.systemIdentifier { return .gap(.systemChanged) }
     if found.timeline != facts.timeline { return .gap(.timelineChanged) }
-    if found.crashMarker != facts.crashMarker, facts.asynchronousCommit { return .gap(.crashRecovery) }
+    if found.crashMarker != facts.crashMarker, crashMayLose { return .gap(.crashRecovery) }
     if found.settled < facts.confirmedFlush { return .gap(.watermarkBehindSlot) }
     if found.applied > facts.flushLSN { return .gap(.watermarkAhead) }
     return .resume(at: found.settled)
@@ -30,7 +30,7 @@ extension Engine {
     var position = LSN(UInt64.max)
     var gaps: [StartPlan.Gap] = []
     for target in targets.indices {
-      switch Watermark.judge(targets[target].found.watermark, facts) {
+      switch Watermark.judge(targets[target].found.watermark, facts, crashMayLose: mayCrashLose(facts)) {
       case .resume(let settled):
         position = min(position, settled)
         gaps += changesSince(targets[target].found)
@@ -45,6 +45,11 @@ extension Engine {
     source.suspected = nil
     recallReplicas()
     start(StartPlan(position: position, gaps: gaps, continues: false))
+  }
+
+  /// A session can commit asynchronously without a trace in the catalogue, so only the operator can say that none does.
+  func mayCrashLose(_ facts: SourceFacts) -> Bool {
+    facts.asynchronousCommit || !configuration.losslessCrash
   }
 
   /// The end of the WAL was read before the watermark, and another instance may have written in between: a

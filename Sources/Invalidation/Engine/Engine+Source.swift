@@ -28,7 +28,7 @@ extension Engine {
   /// whole history has to be judged.
   private mutating func continuation(_ facts: SourceFacts) -> LSN? {
     guard let known = continuity, facts.systemIdentifier == known.system, facts.timeline == known.timeline,
-      !facts.slotCreated, facts.crashMarker == known.crashMarker || !facts.asynchronousCommit
+      !facts.slotCreated, facts.crashMarker == known.crashMarker || !mayCrashLose(facts)
     else { return nil }
     let position = targets.map(\.ledger.position).min() ?? .zero
     guard facts.confirmedFlush <= position, position <= facts.flushLSN else { return nil }

@@ -5,6 +5,9 @@ package struct EngineConfiguration: Sendable {
   package var slot: String
   /// `source.retain`: how far the confirmed position is held behind the settled one.
   package var retain: Duration
+  /// `source.lossless_crash`: no session commits asynchronously, so that a crash of PostgreSQL loses nothing that readers
+  /// saw.
+  package var losslessCrash: Bool
   /// `redis.command`.
   package var command: DeleteCommand
   /// `redis.leases`: delete each key's lease before it.
@@ -30,7 +33,8 @@ package struct EngineConfiguration: Sendable {
   package init(
     rules: [Rule], slot: String, retain: Duration = .seconds(60), command: DeleteCommand = .unlink,
     leases: Bool = true, onGap: GapPolicy = .flush, acceptGap: Bool = false, runIdentifier: String,
-    targets: [String] = ["redis"], replicas: [String] = [], flushRate: Int = 50_000
+    targets: [String] = ["redis"], replicas: [String] = [], flushRate: Int = 50_000,
+    losslessCrash: Bool = false
   ) {
     self.rules = rules
     self.slot = slot
@@ -43,5 +47,6 @@ package struct EngineConfiguration: Sendable {
     self.targets = targets
     self.replicas = replicas
     self.flushRate = flushRate
+    self.losslessCrash = losslessCrash
   }
 }

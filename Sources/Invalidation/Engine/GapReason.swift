@@ -13,7 +13,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case watermarkMalformed = "watermark_malformed"
   case timelineChanged = "timeline_changed"
   case systemChanged = "system_changed"
-  /// The server recovered from a crash, and some role commits asynchronously.
+  /// The server recovered from a crash, and some session may have committed asynchronously.
   case crashRecovery = "crash_recovery"
   /// A rule was added or changed since the watermark was written.
   case rulesChanged = "rules_changed"
@@ -49,7 +49,8 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .watermarkMalformed: "the watermark in Redis cannot be read"
     case .timelineChanged: "the server is on another timeline than the watermark"
     case .systemChanged: "the server is another database cluster than the watermark's"
-    case .crashRecovery: "the server recovered from a crash with synchronous_commit=off in use"
+    case .crashRecovery:
+      "the server recovered from a crash, which may have lost commits with synchronous_commit=off that readers saw"
     case .rulesChanged: "rules were added or changed since the watermark was written"
     case .truncate: "a ruled table was truncated"
     case .tableChanged:

@@ -20,6 +20,8 @@ final class Installation: Sendable {
     /// The list under `rules:`.
     var rules = ExampleTables.rules
     var retain = "2s"
+    /// `source.lossless_crash`: the tests commit synchronously, and a flush after each crash would hide what is missed.
+    var losslessCrash = true
     var onGap = "flush"
     /// `redis.flush_rate`.
     var flushRate = 50_000
@@ -87,6 +89,7 @@ final class Installation: Sendable {
       source:
         postgres: \(source.withLock { $0.isEmpty ? postgres.url : $0 })
         retain: \(options.retain)
+        lossless_crash: \(options.losslessCrash)
         replicas: [\(standbys.map(\.url).joined(separator: ", "))]
       redis:
         url: \(redis.url)
