@@ -50,6 +50,11 @@ extension RealServers {
       #expect(replies.count > 2, "feedback flowed: \(replies)")
       #expect(try session.value("SELECT pid FROM pg_stat_replication") == walsender)
       #expect(try !installation.cdcd.settles(position, within: .seconds(1)), "not before it is visible")
+      let told = "has committed, and no reader sees it since"
+      #expect(try installation.cdcd.get("/healthz").body.contains(told))
+      #expect(try installation.cdcd.get("/wait?lsn=\(position)&timeout=10ms").body.contains(told))
+      #expect(try installation.cdcd.process.output.components(separatedBy: told).count == 2, "told once")
+      #expect(try installation.cdcd.isReady)
 
       try setGhost(false, installation)
       _ = try held.receiveAnswer()

@@ -51,7 +51,7 @@ enum WaitPage {
   }
 
   private static func timedOut(_ request: WaitRequest, _ snapshot: StatusBoard.Snapshot) -> Response {
-    let obstacles = snapshot.obstacles.map { "\($0.check): \($0.message)" }
+    let obstacles = (snapshot.obstacles + snapshot.status.degraded).map { "\($0.check): \($0.message)" }
     return .json(
       .gatewayTimeout,
       Answer(

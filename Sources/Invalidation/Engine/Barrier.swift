@@ -40,6 +40,9 @@ struct Barrier: Sendable {
   /// The number below which every waiting transaction was there when the snapshot under way was asked for.
   private var askedBelow: UInt64 = 0
 
+  /// The log knows that one is parked for long.
+  var isParkedTold = false
+
   var parkedCount: Int { waiting.count - uncheckedCount }
   /// When the oldest parked transaction arrived.
   var parkedSince: Int64? { parkedCount > 0 ? waiting.first { $0.isParked }?.since : nil }

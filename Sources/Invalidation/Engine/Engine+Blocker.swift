@@ -27,6 +27,25 @@ extension Engine {
     askIfNeeded()
   }
 
+  /// The oldest transaction that has committed and that no snapshot shows for so long: it waits for a synchronous standby.
+  var longParked: (xid: UInt32, seconds: Int64)? {
+    guard let oldest = barrier.waiting.first(where: { $0.isParked && $0.isCommitted }) else { return nil }
+    let age = now.monotonic - oldest.since
+    return age >= FlushState.blockerInterval ? (oldest.xid, age / 1_000_000_000) : nil
+  }
+
+  func parkedProblem(_ parked: (xid: UInt32, seconds: Int64)) -> String {
+    "transaction \(parked.xid) has committed, and no reader sees it since \(parked.seconds) s: it waits for a synchronous"
+      + " standby (synchronous_standby_names); /wait waits for it, other deletes go on"
+  }
+
+  mutating func reportParked() {
+    guard let parked = longParked else { return barrier.isParkedTold = false }
+    guard !barrier.isParkedTold else { return }
+    barrier.isParkedTold = true
+    report(.warning, "commit_invisible", parkedProblem(parked), xid: parked.xid)
+  }
+
   mutating func slotWaits(_ blocker: BlockingTransaction) {
     guard source.phase == .connecting else { return }
     if blocker.holder != source.blocker?.holder {

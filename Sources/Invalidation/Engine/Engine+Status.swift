@@ -65,6 +65,9 @@ extension Engine {
       reasons.append(
         EngineStatus.Reason(check: "replicas", message: "\(configuration.replicas[index]): \(problem)"))
     }
+    if let parked = longParked {
+      reasons.append(EngineStatus.Reason(check: "barrier", message: parkedProblem(parked)))
+    }
     for flush in status(of: flushes.open.filter { !holdsReadiness($0) }) {
       reasons.append(EngineStatus.Reason(check: "replicas", message: flush))
     }

@@ -118,6 +118,7 @@ extension Engine {
     if source.feedbackDueAt <= now.monotonic { sendFeedback(replyRequested: false) }
     runQueryTimers()
     reportFlushProgress()
+    reportParked()
     runSecondDeletes()
     askReplicas()
   }
