@@ -22,7 +22,8 @@ extension RealServers {
           "CDCD_URL": "http://127.0.0.1:\(try installation.cdcd.httpPort)",
         ])
       #expect(result.status == 0, "\(result.output)")
-      #expect(result.output.split(separator: "\n").count { $0.hasPrefix("passed ") } == 8, "\(result.output)")
+      #expect(
+        result.output.split(separator: "\n").count { $0.hasPrefix("passed ") } == 10, "\(result.output)")
     }
   }
 }

@@ -8,6 +8,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import socket
 import sys
 import threading
 import time
@@ -120,23 +121,55 @@ def an_absent_row_is_cached_until_it_appears():
     assert value("user:4", TTL_MS, load) == b"Dora"
 
 
-def of_fifty_threads_that_miss_at_once_one_loads():
-    sql("INSERT INTO users VALUES (5, 'e@example.org', 'Eve')")
+def of_threads_that_miss_at_once_one_loads(user, threads):
+    sql("INSERT INTO users VALUES (%s, %s, 'Eve')", user, f"e{user}@example.org")
     settle()
 
     def slow():
         time.sleep(0.2)
-        return name(5)
+        return name(user)
 
-    load, start = Loads(slow), threading.Barrier(50)
+    load, start = Loads(slow), threading.Barrier(threads)
 
     def reader(_):
         start.wait()
-        return value("user:5", TTL_MS, load, wait_s=60)
+        return value(f"user:{user}", TTL_MS, load, wait_s=60)
 
-    with concurrent.futures.ThreadPoolExecutor(50) as pool:
-        assert list(pool.map(reader, range(50))) == [b"Eve"] * 50
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        assert list(pool.map(reader, range(threads))) == [b"Eve"] * threads
     assert load.count == 1, load.count
+
+
+def of_fifty_threads_that_miss_at_once_one_loads():
+    of_threads_that_miss_at_once_one_loads(5, threads=50)
+
+
+def also_of_more_threads_than_a_pool_has_connections():
+    of_threads_that_miss_at_once_one_loads(9, threads=400)
+
+
+def a_call_without_an_answer_is_sent_once():
+    calls = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up_on_scripts():
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    while request := connection.recv(65_536):
+                        if b"EVALSHA" in request:
+                            calls.append(request)
+                            break
+                        hello = b"%1\r\n+proto\r\n:3\r\n" * request.count(b"HELLO")
+                        connection.sendall(hello or b"+OK\r\n" * request.count(b"*"))
+
+        threading.Thread(target=hang_up_on_scripts, daemon=True).start()
+        lone = elsewhere(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
+        assert lone("user:10", TTL_MS, lambda: b"loaded") == b"loaded"
+    assert len(calls) == 1, calls
 
 
 def the_lease_of_a_dead_reader_ends_in_an_uncached_load():
@@ -158,13 +191,17 @@ def scripts_may_be_flushed():
     assert observer.get("user:7") == b"loaded"
 
 
+def elsewhere(url):
+    """`value`, of a client for another Redis."""
+    own, os.environ["REDIS_URL"] = os.environ["REDIS_URL"], url
+    other = {}
+    exec(compile(snippet(), "README.md", "exec"), other)
+    os.environ["REDIS_URL"] = own
+    return other["value"]
+
+
 def without_redis_the_row_is_loaded():
-    url = os.environ["REDIS_URL"]
-    os.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
-    alone = {}
-    exec(compile(snippet(), "README.md", "exec"), alone)
-    os.environ["REDIS_URL"] = url
-    assert alone["value"]("user:8", TTL_MS, lambda: b"loaded") == b"loaded"
+    assert elsewhere("redis://127.0.0.1:1/0")("user:8", TTL_MS, lambda: b"loaded") == b"loaded"
 
 
 failed = False
@@ -174,6 +211,8 @@ for check in [
     a_fill_whose_lease_was_invalidated_is_refused,
     an_absent_row_is_cached_until_it_appears,
     of_fifty_threads_that_miss_at_once_one_loads,
+    also_of_more_threads_than_a_pool_has_connections,
+    a_call_without_an_answer_is_sent_once,
     the_lease_of_a_dead_reader_ends_in_an_uncached_load,
     scripts_may_be_flushed,
     without_redis_the_row_is_loaded,
