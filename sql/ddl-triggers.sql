@@ -1,7 +1,7 @@
 -- Event triggers that tell cdcd of DDL which changes rows without row events: ALTER TABLE (a type with USING, a new
--- column with a default, ATTACH and DETACH PARTITION), ALTER TYPE of a column's type, CREATE TABLE AS, and tables that
--- are dropped, partitions among them. Event triggers need a superuser on PostgreSQL 15; install them in the database of
--- the slot:
+-- column with a default, ATTACH and DETACH PARTITION), ALTER TYPE of a column's type or of one within it, CREATE TABLE
+-- AS, and tables that are dropped, partitions among them. Event triggers need a superuser on PostgreSQL 15; install
+-- them in the database of the slot:
 --
 --   psql -v ON_ERROR_STOP=1 --single-transaction -f sql/ddl-triggers.sql app
 --
@@ -25,16 +25,26 @@ BEGIN
   END IF;
   IF tg_tag = 'CREATE TABLE' THEN RETURN; END IF;
   FOR altered IN
+    -- Rows print differently also when a type that they hold somewhere within has changed: a domain over it, a
+    -- composite or a table's row, an array, a range. The values of an enumeration, for one, may have other names now.
+    -- (ALTER DOMAIN changes no value that is stored.) pg_depend has all of them, and an index on what is looked for.
+    WITH RECURSIVE touched (classid, oid) AS (
+      SELECT classid, objid FROM pg_event_trigger_ddl_commands()
+      WHERE classid IN ('pg_class'::regclass, 'pg_type'::regclass)
+      UNION
+      SELECT found.classid, found.oid FROM touched CROSS JOIN LATERAL (
+        SELECT d.classid, d.objid FROM pg_depend AS d
+        WHERE touched.classid = 'pg_type'::regclass AND d.refclassid = touched.classid AND d.refobjid = touched.oid
+          AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass)
+        UNION ALL SELECT 'pg_type'::regclass, c.reltype FROM pg_class AS c
+        WHERE touched.classid = 'pg_class'::regclass AND c.oid = touched.oid) AS found (classid, oid))
     SELECT DISTINCT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'))
-    FROM pg_event_trigger_ddl_commands() AS command
+    FROM touched
     CROSS JOIN LATERAL (
-      SELECT command.objid AS oid WHERE command.classid = 'pg_class'::regclass
-      UNION SELECT relid FROM pg_partition_ancestors(command.objid) WHERE command.classid = 'pg_class'::regclass
-      -- The values of an enumeration, for one, may have other names now.
-      UNION SELECT a.attrelid FROM pg_type AS t JOIN pg_attribute AS a ON a.atttypid IN (t.oid, t.typarray)
-      WHERE command.classid = 'pg_type'::regclass AND t.oid = command.objid) AS touched
-    JOIN pg_class AS c ON c.oid = touched.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+      SELECT touched.oid UNION SELECT relid FROM pg_partition_ancestors(touched.oid)) AS told
+    JOIN pg_class AS c ON c.oid = told.oid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE touched.classid = 'pg_class'::regclass
   LOOP
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || altered);
   END LOOP;
@@ -97,7 +107,7 @@ ALTER EVENT TRIGGER cdcd_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropping ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropped ENABLE ALWAYS;
 -- `cdcd check` looks for this version.
-COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 1';
+COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 2';
 
 -- To take it all away again:
 --   DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped;

@@ -14,10 +14,23 @@ extension RealServers {
       INSERT INTO parts VALUES (1), (11);
       """
 
+    /// Columns whose types hold an enumeration somewhere within.
+    private static let types = """
+      CREATE TYPE shade AS ENUM ('light', 'dark');
+      CREATE DOMAIN tint AS shade;
+      CREATE DOMAIN tone AS tint;
+      CREATE TYPE grade AS ENUM ('fine', 'coarse');
+      CREATE DOMAIN grades AS grade[];
+      CREATE TYPE paper AS (grades grades, weight int);
+      CREATE TYPE size AS ENUM ('small', 'large');
+      CREATE TYPE sizerange AS RANGE (subtype = size);
+      ALTER TABLE users ADD tone tone, ADD papers paper[], ADD sizes sizemultirange;
+      """
+
     private func installation(triggers: Bool = true, retain: String = "2s") throws -> Installation {
       var options = Installation.Options()
       options.retain = retain
-      options.schema += Self.partitions
+      options.schema += Self.partitions + Self.types
       options.rules += "\n  - {table: parts, keys: ['part:{id}']}"
       let installation = try Installation(options, start: false)
       try installation.setUp()
@@ -64,6 +77,10 @@ extension RealServers {
       ),
       (["DROP TABLE parts_1"], ["part:1"]),
       (["ALTER TYPE mood RENAME VALUE 'bad' TO 'sad'"], ["part:1"]),
+      (["ALTER TYPE shade RENAME VALUE 'dark' TO 'dim'"], ["user:1"]),
+      (["ALTER TYPE grade RENAME VALUE 'fine' TO 'good'"], ["user:1"]),
+      (["ALTER TYPE paper ADD ATTRIBUTE maker text"], ["user:1"]),
+      (["ALTER TYPE size RENAME VALUE 'small' TO 'tiny'"], ["user:1"]),
       (["DROP TABLE parts_2_1"], ["part:1"]),
       (["ALTER TABLE parts_1 ADD CHECK (id >= 0)", "ALTER TABLE parts_1 RENAME TO parts_one"], ["part:1"]),
       (

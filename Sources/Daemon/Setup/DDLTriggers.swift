@@ -17,7 +17,7 @@ struct DDLTriggers {
   }
 
   static let problem =
-    "There are no event triggers that tell of DDL, which may change rows without row events."
+    "There are no event triggers of this version that tell of DDL, which may change rows without row events."
 
   var remedy: String {
     mayInstall
@@ -31,7 +31,7 @@ struct DDLTriggers {
         WHERE evtname IN ('cdcd_altered', 'cdcd_dropping', 'cdcd_dropped') AND evtenabled = 'A') = 3
       AND EXISTS (SELECT FROM pg_catalog.pg_event_trigger
         WHERE evtname = 'cdcd_dropped'
-          AND pg_catalog.obj_description(oid, 'pg_event_trigger') = 'cdcd 1'),
+          AND pg_catalog.obj_description(oid, 'pg_event_trigger') = 'cdcd 2'),
       rolsuper, rolname
     FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER
     """
