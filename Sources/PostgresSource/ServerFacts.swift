@@ -58,12 +58,8 @@ struct ServerFacts {
           WHERE setting ~* '^synchronous_commit='),
         EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
         EXISTS (
-          SELECT FROM pg_stat_get_activity(\(walsender)) AS own,
-            regexp_split_to_table(
-              regexp_replace(
-                current_setting('synchronous_standby_names'),
-                '^\\s*((first|any)?\\s*\\d+\\s*)?\\(|\\)\\s*$', '', 'gi'), ',') AS standby
-          WHERE lower(trim(trim(standby), '"')) IN ('*', lower(own.application_name))),
+          SELECT FROM pg_stat_get_activity(\(walsender)) AS own
+          WHERE \(SynchronousStandbys.sql(taking: "own.application_name"))),
         s.slot_type, s.plugin, s.database = current_database(), s.two_phase, s.wal_status,
         s.confirmed_flush_lsn,
         (SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication

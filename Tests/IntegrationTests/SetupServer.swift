@@ -13,8 +13,10 @@ final class SetupServer {
   }
 
   /// Runs `cdcd` with these words to its end. `rules` is the list of the file, in flow style.
-  func cdcd(_ words: String..., rules: String, user: String = "postgres") throws -> CommandResult {
-    let url = postgres.url.replacing("//postgres@", with: "//\(user)@")
+  func cdcd(
+    _ words: String..., rules: String, user: String = "postgres", database: String = "postgres"
+  ) throws -> CommandResult {
+    let url = "postgresql://\(user)@127.0.0.1:\(postgres.port)/\(database)"
     let path = try folder.write(
       """
       source: {postgres: '\(url)'}

@@ -258,6 +258,39 @@ extension RealServers {
       #expect(!nothing.output.contains("CREATE PUBLICATION"), "one without tables is no SQL")
     }
 
+    @Test(
+      "check says what the stream would stumble on; setup goes on",
+      arguments: ["*", #"FIRST 1 ("CDCD", other)"#])
+    func streamFacts(standbys: String) throws {
+      let server = try SetupServer("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+      try PostgresClient(port: server.postgres.port, database: "ascii").rows(Self.users)
+      let rules = "[{table: users, keys: ['u:{id}']}]"
+      let setup = try server.cdcd("setup", rules: rules, database: "ascii")
+      #expect(setup.status == 0, "\(setup.output)")
+      let ascii = try server.cdcd("check", rules: rules, database: "ascii")
+      #expect(ascii.status == 0)
+      let warning = "warning: The database ascii has the encoding SQL_ASCII"
+      #expect(ascii.output.hasPrefix(warning), "\(ascii.output)")
+      #expect(!ascii.output.contains("error:"))
+
+      try server.postgres.query("SELECT pg_drop_replication_slot('cdcd')")
+      try server.postgres.query(Self.users)
+      #expect(try server.cdcd("setup", rules: rules).status == 0)
+      try server.postgres.query("ALTER DATABASE postgres SET standard_conforming_strings = off")
+      try server.postgres.query("ALTER SYSTEM SET synchronous_standby_names = '\(standbys)'")
+      try server.postgres.query("SELECT pg_reload_conf()")
+      try eventually("the server has read its configuration") {
+        try server.postgres.value("SHOW synchronous_standby_names") == standbys
+      }
+      let again = try server.cdcd("setup", rules: rules)
+      #expect(again.status == 0)
+      #expect(again.output.hasSuffix("Nothing is missing.\n"), "\(again.output)")
+      let taken = try server.cdcd("check", rules: rules)
+      #expect(taken.status == 1)
+      #expect(taken.output.contains("error: synchronous_standby_names takes cdcd"), "\(taken.output)")
+      #expect(!taken.output.contains("warning"), "\(taken.output)")
+    }
+
     @Test("exit codes")
     func exitCodes() throws {
       let folder = try TemporaryFolder()

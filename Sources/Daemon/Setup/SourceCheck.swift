@@ -13,7 +13,8 @@ package enum SourceCheck {
         step.isOptional ? .warning : .error, step.problem,
         remedy: step.remedy ?? "cdcd setup, or: \(step.statement)")
     }
-    return plan.findings + missing + (try conditionFindings(rules: configuration.rules, session: session))
+    return plan.findings + missing + (try StreamFacts.read(from: session).findings)
+      + (try conditionFindings(rules: configuration.rules, session: session))
   }
 
   /// Values under `where:` that PostgreSQL never prints: a condition compares with the column's text output, so
