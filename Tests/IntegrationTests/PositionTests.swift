@@ -22,6 +22,44 @@ extension RealServers {
       }
     }
 
+    @Test("/wait for the flushed position answers at once, whatever others have written and not committed")
+    func waitBesideOpenTransaction() throws {
+      let installation = try Installation()
+      let redis = try installation.redis.client()
+      let session = try installation.postgres.session()
+      let other = try installation.postgres.session()
+      try session.rows("INSERT INTO users SELECT n FROM generate_series(1, 5) n")
+      try other.rows("BEGIN; INSERT INTO unruled VALUES (0)")
+      for id in 1...5 {
+        try redis("SET", "user:\(id)", "stale")
+        try session.rows("UPDATE users SET name = 'x' WHERE id = \(id)")
+        try eventually("what the other has written is not flushed") {
+          try other.rows("INSERT INTO unruled SELECT count(*) FROM unruled")
+          return try session.value("SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()") == "t"
+        }
+        let position = try session.value("SELECT pg_current_wal_flush_lsn()")
+        #expect(try installation.cdcd.settles(position, within: .seconds(2)))
+        #expect(try !redis.exists("user:\(id)"))
+      }
+    }
+
+    @Test(
+      "with synchronous_commit = off the inserted position covers the commit, and /wait answers once it is flushed"
+    )
+    func waitAfterAsynchronousCommit() throws {
+      let installation = try Installation()
+      let redis = try installation.redis.client()
+      let session = try installation.postgres.session()
+      try session.rows("INSERT INTO users VALUES (1)")
+      try installation.expectSettled()
+      try redis("SET", "user:1", "stale")
+      try session.rows("SET synchronous_commit = off")
+      try session.rows("UPDATE users SET name = 'x'")
+      let position = try session.value("SELECT pg_current_wal_insert_lsn()")
+      #expect(try installation.cdcd.settles(position, within: .seconds(20)))
+      #expect(try !redis.exists("user:1"))
+    }
+
     @Test("/wait answers 504 for a position in the future, after its timeout")
     func waitTimesOut() throws {
       let installation = try Installation()

@@ -55,7 +55,7 @@ def name(user):
 
 def settle():
     """Waits until everything that was committed so far is out of the cache."""
-    position = sql("SELECT pg_current_wal_insert_lsn()::text")
+    position = sql("SELECT pg_current_wal_flush_lsn()::text")
     with urllib.request.urlopen(f"{os.environ['CDCD_URL']}/wait?lsn={position}&timeout=20s") as answer:
         assert answer.status == 200
 

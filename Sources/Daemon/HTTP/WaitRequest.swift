@@ -27,7 +27,7 @@ struct WaitRequest: Equatable {
     }
     guard let lsn else {
       throw WaitRequestError(
-        "lsn is missing, expected a position like /wait?lsn=0/16B3748, from pg_current_wal_insert_lsn()")
+        "lsn is missing, expected a position like /wait?lsn=0/16B3748, from pg_current_wal_flush_lsn()")
     }
     self.lsn = lsn
   }

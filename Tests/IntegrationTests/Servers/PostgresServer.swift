@@ -130,7 +130,7 @@ final class PostgresServer: Sendable {
 
   func value(_ sql: String) throws -> String { try session().value(sql) }
 
-  /// The end of what was written so far: what `/wait` is asked for after a commit.
+  /// The end of what was written so far, flushed or not.
   func insertPosition() throws -> String { try value("SELECT pg_current_wal_insert_lsn()") }
 }
 
