@@ -37,7 +37,7 @@ struct CheckCommand: ParsableCommand {
       try report([Finding("PostgreSQL cannot be reached.", remedy: failure.message)])
       throw ExitCode.serverIsAway
     } catch let error as CatalogError {
-      try report([Finding("PostgreSQL refused a question.", remedy: "\(error)")])
+      try report([Finding("PostgreSQL refused a question.", remedy: error.advice)])
       throw ExitCode.failure
     }
   }

@@ -29,7 +29,7 @@ struct SetupCommand: ParsableCommand {
         if plan.steps.isEmpty { print("Nothing is missing.") }
       }
     } catch let error as CatalogError {
-      Output.error("\(error)")
+      Output.error(error.advice)
       throw ExitCode.failure
     }
   }

@@ -291,6 +291,35 @@ extension RealServers {
       #expect(!taken.output.contains("warning"), "\(taken.output)")
     }
 
+    @Test(
+      "where PUBLIC may not use the schema, check and setup say what to grant; the stream needs none of it")
+    func schemaUsage() throws {
+      let server = try SetupServer(
+        "CREATE ROLE owner LOGIN REPLICATION; GRANT CREATE ON DATABASE postgres TO owner; \(Self.users); "
+          + "CREATE TYPE mood AS ENUM ('good'); ALTER TABLE users ADD mood mood; "
+          + "ALTER TABLE users OWNER TO owner; ALTER TABLE users REPLICA IDENTITY FULL; "
+          + "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+      let rules = "[{table: users, keys: ['u:{id}']}]"
+      let grant = #"GRANT USAGE ON SCHEMA "public" TO "owner";"#
+      for command in ["check", "setup"] {
+        let result = try server.cdcd(command, rules: rules, user: "owner")
+        #expect(result.status == 1)
+        #expect(result.output.contains("The role owner may not use the schema public"), "\(result.output)")
+        #expect(result.output.contains(grant), "\(result.output)")
+      }
+      #expect(try server.installed() == [])
+      try server.postgres.query(grant)
+      #expect(try server.cdcd("setup", rules: rules, user: "owner").status == 0)
+      try server.postgres.query(#"REVOKE USAGE ON SCHEMA "public" FROM "owner""#)
+      let published = try server.cdcd("check", rules: rules, user: "owner")
+      #expect(published.status == 0, "\(published.output)")
+      let condition = "[{table: users, keys: ['u:{id}'], where: {mood: good}}]"
+      let refused = try server.cdcd("check", rules: condition, user: "owner")
+      #expect(refused.status == 1)
+      #expect(refused.output.contains("permission denied for schema public (SQLSTATE 42501); the role needs"))
+      #expect(refused.output.contains("USAGE on their schemas"), "\(refused.output)")
+    }
+
     @Test("exit codes")
     func exitCodes() throws {
       let folder = try TemporaryFolder()

@@ -1,3 +1,5 @@
+package import PostgresSource
+
 /// Something that `check`, `setup` or `run` found wrong, and what mends it.
 package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible {
   package enum Severity: String, Sendable, Encodable {
@@ -25,4 +27,15 @@ package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible 
 
 extension [Finding] {
   package var hasErrors: Bool { contains { $0.severity == .error } }
+}
+
+extension CatalogError {
+  /// The error, and where a right is missing, which ones `check` and `setup` need.
+  package var advice: String {
+    // 42501 is insufficient_privilege.
+    guard sqlState == "42501" else { return description }
+    return description
+      + "; the role needs the ownership of the ruled tables, USAGE on their schemas and on those of"
+      + " their types, CREATE on the database, and REPLICATION"
+  }
 }

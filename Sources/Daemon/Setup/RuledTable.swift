@@ -31,6 +31,8 @@ struct RuledTable {
   /// The root, when this table is a partition.
   var root: TableName?
   var hasInheritanceChildren: Bool
+  /// Whether the role has USAGE on the table's schema, without which it may not name it.
+  var mayBeNamed: Bool
   var columns: [Column]
   var leaves: [Leaf]
 
@@ -46,7 +48,8 @@ extension RuledTable {
     return RuledTable(
       name: name, identifier: identifier, kind: table[1] ?? "", isUnlogged: table[2] != "p",
       root: root, hasInheritanceChildren: table[5] == "t",
-      columns: try columns(of: identifier, from: session), leaves: try leaves(of: identifier, from: session))
+      mayBeNamed: table[6] == "t", columns: try columns(of: identifier, from: session),
+      leaves: try leaves(of: identifier, from: session))
   }
 
   private static func columns(
@@ -73,7 +76,8 @@ extension RuledTable {
 
   private static let tableQuery = """
     SELECT c.oid, c.relkind, c.relpersistence, rn.nspname, r.relname,
-      EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r')
+      EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r'),
+      pg_catalog.has_schema_privilege(n.oid, 'USAGE')
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_class r ON c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid)

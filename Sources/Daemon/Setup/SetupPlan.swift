@@ -39,9 +39,9 @@ package struct SetupPlan: Sendable, Equatable {
     let slot = try SlotFacts.read(source.slot, from: session)
     plan.findings += slot.findings(source.slot)
     if let publication = try PublicationFacts.read(source.publication, from: session) {
-      plan.complete(publication, tables)
+      plan.complete(publication, tables, user: slot.user)
     } else if !tables.isEmpty {
-      plan.create(source.publication, tables)
+      plan.create(source.publication, tables, user: slot.user)
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
     plan.complete(try DDLTriggers.read(from: session))
@@ -54,7 +54,20 @@ package struct SetupPlan: Sendable, Equatable {
     tables.map { "ONLY \($0.name.quoted)" }.joined(separator: ", ")
   }
 
-  private mutating func create(_ name: String, _ tables: [RuledTable]) {
+  /// To publish a table takes USAGE on its schema; to stream its changes does not.
+  private mutating func requireSchemas(of tables: [RuledTable], user: String) {
+    var named: Set<String> = []
+    for table in tables where !table.mayBeNamed && named.insert(table.name.schema).inserted {
+      findings.append(
+        Finding(
+          "The role \(user) may not use the schema \(table.name.schema), and so not publish \(table.name.quoted).",
+          remedy: "GRANT USAGE ON SCHEMA \(CatalogSession.quoted(identifier: table.name.schema))"
+            + " TO \(CatalogSession.quoted(identifier: user));"))
+    }
+  }
+
+  private mutating func create(_ name: String, _ tables: [RuledTable], user: String) {
+    requireSchemas(of: tables, user: user)
     steps.append(
       Step(
         problem: "There is no publication \(name).",
@@ -63,10 +76,13 @@ package struct SetupPlan: Sendable, Equatable {
           + "WITH (publish = 'insert, update, delete, truncate');"))
   }
 
-  private mutating func complete(_ publication: PublicationFacts, _ tables: [RuledTable]) {
+  private mutating func complete(
+    _ publication: PublicationFacts, _ tables: [RuledTable], user: String
+  ) {
     findings += publication.findings(about: tables.flatMap { [$0.name] + $0.leaves.map(\.table) })
     let name = CatalogSession.quoted(identifier: publication.name)
     let missing = tables.filter { !publication.publishes($0) }
+    requireSchemas(of: missing, user: user)
     if !missing.isEmpty {
       let names = missing.map(\.name.quoted).joined(separator: ", ")
       steps.append(
