@@ -23,7 +23,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case tableChanged = "table_changed"
   /// A message of the server could not be decoded.
   case malformedMessage = "malformed_message"
-  /// A row image did not carry a column that a key needs.
+  /// A row image did not carry a column that a key needs, or a key would be longer than 1 MiB.
   case incompleteRow = "incomplete_row"
   /// The table was published anew, so that for a while its changes may have been left out.
   case publicationChanged = "publication_changed"
@@ -57,7 +57,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
       "a ruled table was altered or dropped, or a partition of it attached, detached or dropped"
     case .malformedMessage: "a replication message could not be decoded"
     case .incompleteRow:
-      "a row image lacked a column that a key needs; a partition does not inherit REPLICA IDENTITY FULL: `cdcd check` names it"
+      "no key could be made of a row: its image lacked a column (`cdcd check` names partitions without REPLICA IDENTITY FULL, which they do not inherit), or the key would be longer than 1 MiB"
     case .publicationChanged:
       "a ruled table was taken out of the publication and put back, or made or named anew: its changes may have been left out"
     case .replicaRestarted: "a read replica is new or was started anew, and may have served older rows again"
