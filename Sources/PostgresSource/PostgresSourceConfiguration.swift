@@ -43,6 +43,16 @@ package struct PostgresSourceConfiguration: Sendable {
     }
   }
 
+  /// Whether every port that the connection string names, one for each server, is a number from 1 to 65535 or left open.
+  package static func hasValidPorts(connection: String) -> Bool {
+    guard let port = try? ConnectionParameters(connection)["port"] else { return true }
+    return port.split(separator: ",").map { $0.drop(while: \.isWhitespace) }.allSatisfy { text in
+      let digits = text.prefix { $0.isASCII && $0.isNumber }
+      guard text.dropFirst(digits.count).allSatisfy(\.isWhitespace) else { return false }
+      return text.isEmpty || UInt16(digits).map { $0 > 0 } == true
+    }
+  }
+
   /// For the plain connection, to the server that `connection` has reached.
   func queryParameters(beside connection: LibpqConnection) throws(SourceFailure) -> ConnectionParameters {
     var parameters = try commonParameters()

@@ -155,6 +155,30 @@ import Testing
       #"1:38: found "99999999999999999h", expected a number and its unit, as in 500ms, 60s, 5m or 1h"#
     ),
     ("source: !x {postgres: 'host=x'}\n", "1:9: found a tag, expected none"),
+    (
+      "source: {postgres: 'postgresql://u@h:abc/db'}\n",
+      "1:20: found a port that is no number from 1 to 65535, expected postgresql://user@host:5432/database or port=5432"
+    ),
+    (
+      "source: {postgres: 'postgresql://u@h:0/db'}\n",
+      "1:20: found a port that is no number from 1 to 65535, expected postgresql://user@host:5432/database or port=5432"
+    ),
+    (
+      "source: {postgres: 'host=h port=65536'}\n",
+      "1:20: found a port that is no number from 1 to 65535, expected postgresql://user@host:5432/database or port=5432"
+    ),
+    (
+      "source: {postgres: \"host=h port='5432 x'\"}\n",
+      "1:20: found a port that is no number from 1 to 65535, expected postgresql://user@host:5432/database or port=5432"
+    ),
+    (
+      "source: {postgres: 'host=a,b port=5432,x'}\n",
+      "1:20: found a port that is no number from 1 to 65535, expected postgresql://user@host:5432/database or port=5432"
+    ),
+    (
+      "source: {postgres: 'host=x', replicas: ['host=y port=y']}\n",
+      "1:41: found a port that is no number from 1 to 65535, expected postgresql://user@host:5432/database or port=5432"
+    ),
   ])
   func refusesSources(section: String, expected: String) {
     #expect(Self.problems(of: section + Self.redis + Self.rules) == ["r.yaml:" + expected])
@@ -163,6 +187,9 @@ import Testing
   @Test(arguments: [
     ("http: {listen: localhost}\n", #"1:16: found "localhost", expected host:port, [::1]:9810 or :9810"#),
     ("http: {listen: '::1:9810'}\n", #"1:16: found "::1:9810", expected host:port, [::1]:9810 or :9810"#),
+    ("http: {listen: ':'}\n", #"1:16: found ":", expected host:port, [::1]:9810 or :9810"#),
+    ("http: {listen: 'a:'}\n", #"1:16: found "a:", expected host:port, [::1]:9810 or :9810"#),
+    ("http: {listen: '[::1]:'}\n", #"1:16: found "[::1]:", expected host:port, [::1]:9810 or :9810"#),
     ("http: {listen: 'a:65536'}\n", #"1:16: found "a:65536", expected host:port, [::1]:9810 or :9810"#),
     (
       "log: {level: critical}\n",
@@ -208,6 +235,8 @@ import Testing
       "a database that is no number, expected redis://user:password@host:port/database or unix:///path?db=database, and %2F for a / in the password"
     ),
     ("redis://::1/0", "a host with a colon, expected brackets around an IPv6 address: [::1]"),
+    ("redis://a b", "a space in a Redis URL, expected %20 for a space in the password or path"),
+    ("unix:///a b", "a space in a Redis URL, expected %20 for a space in the password or path"),
     ("unix://socket", "a unix:// URL without an absolute path, expected unix:///path?db=database"),
     ("unix:///s?x=1", "an unknown parameter in a unix:// URL, expected unix:///path?db=database"),
   ])
@@ -282,6 +311,14 @@ import Testing
     (
       "rules: [{table: users, keys: ['{id}']}]\n",
       #"1:31: found the template "{id}", whose keys have no common beginning to flush by, expected pattern: with a glob that covers its keys, or on_gap: halt or on_gap: ignore"#
+    ),
+    (
+      "rules: [{table: users, keys: ['cdcd:wm:{id}']}]\n",
+      #"1:31: found the template "cdcd:wm:{id}", whose keys are cdcd's own, expected keys that do not begin with cdcd:"#
+    ),
+    (
+      "rules: [{table: users, keys: ['cdcd:{{{id}}}']}]\n",
+      #"1:31: found the template "cdcd:{{{id}}}", whose keys are cdcd's own, expected keys that do not begin with cdcd:"#
     ),
     (
       "rules: [{table: users, keys: ['größe:{id']}]\n",

@@ -95,6 +95,35 @@ import Testing
     #expect(configuration.rules[0].table == TableName(schema: "public", name: "users"))
   }
 
+  @Test func skipsAByteOrderMark() throws {
+    let text = """
+      source: {postgres: "host=db"}
+      redis: {url: redis://localhost}
+      rules: [{table: users, keys: ["u:{id}"]}]
+      """
+    let file = FileManager.default.temporaryDirectory.appending(path: "cdcd-mark-\(UUID().uuidString).yaml")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try Data([0xEF, 0xBB, 0xBF] + Array(text.utf8)).write(to: file)
+    let configuration = try Configuration.load(path: file.path, environment: [:])
+    #expect(configuration.source.postgres == "host=db")
+  }
+
+  @Test func takesPorts() throws {
+    for connection in [
+      "host=a,b port=5432", "host=a,b port=,6543", "host=h port=' 5432 '", "postgresql://u@h:65535/d",
+      "host=h port=''",
+      "postgresql://u@h1:1,h2/d",
+    ] {
+      let text = """
+        source: {postgres: "\(connection)"}
+        redis: {url: redis://localhost}
+        rules: [{table: users, keys: ["cdcdx:{id}", "{id}", "{id}cdcd:"], pattern: "*"}]
+        """
+      let configuration = try Configuration.read(text, file: "r.yaml", environment: [:])
+      #expect(configuration.source.postgres == connection)
+    }
+  }
+
   @Test func readsTheExample() throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()

@@ -239,6 +239,9 @@ private func withServer(_ body: (StatusBoard, Client) async throws -> Void) asyn
     ("/wait?lsn=0/1&timeout=-5s", "timeout is '-5s'"), ("/wait?lsn=0/1&timeout=61s", "at most 60s"),
     ("/wait?lsn=0/1&timeout=99999999999999999999s", "timeout is"),
     ("/wait?lsn=0/1&timeout=2m", "at most 60s"), ("/wait?lsn=0/1&time=5s", "'time'"),
+    ("/wait?lsn=0/1&lsn=0/2", "'lsn' is there twice"),
+    ("/wait?timeout=1s&lsn=0/1&timeout=1s", "'timeout' is there twice"),
+    ("/wait?lsn=0/1&time=5s&time=5s", "unknown parameter 'time'"),
   ])
   func aBadParameterIsNamed(path: String, message: String) async throws {
     try await withServer { _, client in

@@ -23,6 +23,8 @@ extension Configuration {
   package static func read(
     _ text: String, file: String, environment: [String: String]
   ) throws(ConfigurationError) -> Configuration {
+    // Editors on Windows write a byte order mark, which is no part of the text.
+    let text = String(text.unicodeScalars.trimmingPrefix("\u{FEFF}".unicodeScalars))
     var reader = ConfigurationReader(file: file, text: text, environment: environment)
     var configuration: Configuration?
     do {

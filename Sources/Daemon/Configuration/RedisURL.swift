@@ -22,6 +22,10 @@ extension RedisAddress {
     guard !rest.contains("#") else {
       throw RedisURLError(found: "a # in a Redis URL", expected: "%23 for a # in the password")
     }
+    guard !rest.contains(where: \.isWhitespace) else {
+      throw RedisURLError(
+        found: "a space in a Redis URL", expected: "%20 for a space in the password or path")
+    }
     switch url[..<separator.lowerBound] {
     case "redis": self = try Self.tcp(rest)
     case "unix": self = try Self.unix(rest)

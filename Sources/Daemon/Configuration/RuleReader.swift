@@ -157,7 +157,9 @@ extension ConfigurationReader {
         problem("the template \(text.shown) a second time", expected: "each template once", at: text.place)
       }
       do {
-        templates.append(PlacedTemplate(template: try KeyTemplate(parsing: text.value), place: text.place))
+        let template = try KeyTemplate(parsing: text.value)
+        refuseOwnKeys(template, text)
+        templates.append(PlacedTemplate(template: template, place: text.place))
       } catch {
         problem(
           "\(error.found) in the template \(text.shown)", expected: error.expected,
@@ -165,6 +167,16 @@ extension ConfigurationReader {
       }
     }
     return templates
+  }
+
+  /// A rule would delete leases or the watermark itself.
+  private mutating func refuseOwnKeys(_ template: KeyTemplate, _ text: Text) {
+    guard case .literal(let bytes)? = template.segments.first, bytes.starts(with: "cdcd:".utf8) else {
+      return
+    }
+    problem(
+      "the template \(text.shown), whose keys are cdcd's own", expected: "keys that do not begin with cdcd:",
+      at: text.place)
   }
 
   /// A gap, and second deletes that wait too long, are answered by deleting what a pattern matches; a template that

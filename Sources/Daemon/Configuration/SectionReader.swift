@@ -1,5 +1,6 @@
 import Invalidation
 import Logging
+import PostgresSource
 import RedisSink
 import Yams
 
@@ -29,6 +30,7 @@ extension ConfigurationReader {
       Configuration.Source.isConnectionString($0) ? $0 : nil
     }
     guard let postgres else { return nil }
+    requirePorts(postgres, at: fields["postgres"]?.place)
     var source = Configuration.Source(postgres: postgres)
     source.slot = slot ?? source.slot
     source.publication = publication ?? source.publication
@@ -44,6 +46,7 @@ extension ConfigurationReader {
       let expected = "postgresql://user@host/database or host=... dbname=..., one server in each entry"
       let replica = value(entry, expected: expected) { Configuration.Source.isReplica($0) ? $0 : nil }
       guard let replica else { continue }
+      requirePorts(replica, at: entry.place)
       let name = Configuration.Source.redacted(replica)
       if replicas.contains(where: { Configuration.Source.redacted($0) == name }) {
         problem("the replica \(name) a second time", expected: "each replica once", at: entry.place)
@@ -51,6 +54,15 @@ extension ConfigurationReader {
       replicas.append(replica)
     }
     return replicas
+  }
+
+  /// libpq looks at the port only when it connects.
+  private mutating func requirePorts(_ connection: String, at place: Place?) {
+    guard !PostgresSourceConfiguration.hasValidPorts(connection: connection) else { return }
+    problem(
+      "a port that is no number from 1 to 65535",
+      expected: "postgresql://user@host:5432/database or port=5432",
+      at: place)
   }
 
   private mutating func refuseUnbuiltMode(_ node: Node?) {

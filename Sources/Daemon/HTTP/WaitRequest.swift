@@ -12,7 +12,11 @@ struct WaitRequest: Equatable {
   /// Throws a sentence that names the parameter, what was there and what was expected.
   init(query: some Sequence<(key: Substring, value: Substring)>) throws(WaitRequestError) {
     var lsn: LSN?
+    var names: Set<Substring> = []
     for (name, value) in query {
+      guard names.insert(name).inserted else {
+        throw WaitRequestError("the parameter '\(name)' is there twice, expected it once")
+      }
       switch name {
       case "lsn":
         guard let position = LSN(value), position > .zero else {
