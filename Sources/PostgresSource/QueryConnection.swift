@@ -17,7 +17,7 @@ package final class QueryConnection {
     case walEnd(LSN)
     case blocker(BlockingTransaction?)
     case confirmedFlush(LSN)
-    case root(TableName?)
+    case root(TableName?, TransactionSnapshot)
     /// Not to be used any more.
     case failed(SourceFailure)
   }
@@ -79,7 +79,7 @@ package final class QueryConnection {
 
   private func read(_ rows: [[String?]]) -> Progress {
     if case .blocker? = question { return .blocker(BlockerQuery.read(rows)) }
-    if case .root? = question { return .root(QueryConnection.root(rows)) }
+    if case .root? = question { return root(rows) }
     guard let row = rows.first, let text = row.first ?? nil else { return .failed(unexpected("nothing")) }
     switch question {
     case .snapshot?:
@@ -101,17 +101,19 @@ package final class QueryConnection {
 
   private static func rootQuery(_ identifier: UInt32) -> String {
     """
-    SELECT n.nspname, t.relname
-    FROM pg_class AS c
-    JOIN pg_class AS t ON t.oid = CASE WHEN c.relispartition THEN pg_partition_root(c.oid) ELSE c.oid END
-    JOIN pg_namespace AS n ON n.oid = t.relnamespace
-    WHERE c.oid = \(identifier)
+    SELECT pg_current_snapshot()::text, n.nspname, t.relname
+    FROM (VALUES (1)) AS one
+    LEFT JOIN pg_class AS c ON c.oid = \(identifier)
+    LEFT JOIN pg_class AS t ON t.oid = CASE WHEN c.relispartition THEN pg_partition_root(c.oid) ELSE c.oid END
+    LEFT JOIN pg_namespace AS n ON n.oid = t.relnamespace
     """
   }
 
-  private static func root(_ rows: [[String?]]) -> TableName? {
-    guard let row = rows.first, row.count == 2, let schema = row[0], let name = row[1] else { return nil }
-    return TableName(schema: schema, name: name)
+  private func root(_ rows: [[String?]]) -> Progress {
+    guard let row = rows.first, row.count == 3, let snapshot = row[0].flatMap({ TransactionSnapshot($0) })
+    else { return .failed(unexpected("no snapshot")) }
+    guard let schema = row[1], let name = row[2] else { return .root(nil, snapshot) }
+    return .root(TableName(schema: schema, name: name), snapshot)
   }
 
   private func unexpected(_ text: String) -> SourceFailure {

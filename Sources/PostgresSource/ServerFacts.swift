@@ -24,6 +24,7 @@ struct ServerFacts {
   private var unpublishedNumbers: [Int]
   /// For each ruled table, in order, `SourceFacts.publication`.
   private var identities: [String]
+  var snapshot: TransactionSnapshot
   /// The numbers of the ruled tables that are partitioned.
   private var partitionedNumbers: [Int]
   /// By rule, `SourceFacts.bareTables`.
@@ -67,7 +68,8 @@ struct ServerFacts {
         \(unpublishedQuery(configuration.tables, publication, serverVersion)),
         \(identityQuery(configuration.tables, publication, serverVersion)),
         \(bareTableQuery(configuration.oldRowColumns)),
-        \(partitionedQuery(configuration.tables))
+        \(partitionedQuery(configuration.tables)),
+        pg_current_snapshot()::text
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
@@ -174,8 +176,9 @@ struct ServerFacts {
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 21, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
-      let inserted = row[3].flatMap({ LSN($0) }), let level = row[5]
+    guard row.count == 22, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+      let inserted = row[3].flatMap({ LSN($0) }), let level = row[5],
+      let snapshot = row[21].flatMap({ TransactionSnapshot($0) })
     else { return nil }
     systemIdentifier = system
     isStandby = row[1] == "t"
@@ -198,6 +201,7 @@ struct ServerFacts {
     identities = row[18].map { $0.split(separator: " ").map(String.init) } ?? []
     bareTables = ServerFacts.bareTables(row[19] ?? "")
     partitionedNumbers = ServerFacts.numbers(row[20])
+    self.snapshot = snapshot
   }
 
   private static func numbers(_ text: String?) -> [Int] {

@@ -136,7 +136,7 @@ package final class SourceConnector {
         slotCreated: slotCreated, asynchronousCommit: facts.asynchronousCommit,
         publication: facts.publication(of: configuration.tables),
         unpublished: facts.unpublished(of: configuration.tables),
-        partitioned: facts.partitioned(of: configuration.tables),
+        snapshot: facts.snapshot, partitioned: facts.partitioned(of: configuration.tables),
         bareTables: facts.bareTables)
       self.found = found
       return finish()

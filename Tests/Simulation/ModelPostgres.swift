@@ -228,8 +228,20 @@ final class ModelPostgres {
       slotCreated: false, asynchronousCommit: asynchronousCommit,
       publication: publication.identities(seen: sees),
       unpublished: publication.unpublished(seen: sees),
+      snapshot: snapshot(),
       partitioned: world.options.partitioned && world.options.mutation != .noPartitions ? [Schema.users] : [],
       bareTables: hasBareTable && sees ? Schema.bareTables : [:])
+  }
+
+  /// What the catalogue answers when it is asked for the root of a table. Each partition is made by the first transaction
+  /// that writes to it, and nobody sees it before that transaction is visible.
+  func root(of oid: UInt32) -> TableName? {
+    guard let table = StreamedTable.of(oid) else { return nil }
+    guard let partition = table.partition else { return TableName(schema: "public", name: table.name) }
+    let isThere = commits.contains { commit in
+      commit.visibleTick != nil && commit.changes.contains { $0.touches(partition) }
+    }
+    return isThere ? TableName(schema: "public", name: table.table.name) : nil
   }
 
   /// The xid from which on every running transaction is younger; a new slot waits until all older ended.

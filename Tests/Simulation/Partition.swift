@@ -16,12 +16,19 @@ struct StreamedTable: Hashable {
   var name: String { table.name + (partition.map { "_\($0)" } ?? "") }
   var oid: UInt32 { table.oid + (partition.map { 1 + $0.rawValue } ?? 0) }
 
-  /// What the catalogue answers when it is asked for the root of an `oid`.
-  static func root(of oid: UInt32) -> TableName? {
+  static func of(_ oid: UInt32) -> StreamedTable? {
     let streamed = Table.allCases.flatMap { table in
       [StreamedTable(table: table)] + Partition.allCases.map { StreamedTable(table: table, partition: $0) }
     }
-    return streamed.first { $0.oid == oid }.map { TableName(schema: "public", name: $0.table.name) }
+    return streamed.first { $0.oid == oid }
+  }
+}
+
+extension Change {
+  /// Of the users.
+  func touches(_ partition: Partition) -> Bool {
+    if tables.contains(.users) { return self.partition == nil || self.partition == partition }
+    return table == .users && [old, new].contains { $0.map(Partition.init(of:)) == partition }
   }
 }
 

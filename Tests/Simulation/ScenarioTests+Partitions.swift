@@ -102,6 +102,27 @@ extension ScenarioTests {
     return world.violation
   }
 
+  /// The transaction that makes a partition waits for a standby: nobody else waits for it, and the partition is one
+  /// afterwards.
+  @Test(arguments: 1...10 as ClosedRange<UInt64>)
+  func aPartitionWhoseMakerHangsIsPlacedAfterwards(seed: UInt64) {
+    let world = world(seed: seed) {
+      $0.partitioned = true
+      $0.promptVisibility = 1_000
+      $0.writePause = 100 * Time.millisecond
+      $0.readPause = 10 * Time.millisecond
+    }
+    world.workload.stuckFor = 20 * Time.second
+    world.advance(to: 15 * Time.second)
+    let late = world.postgres.commits.filter { commit in
+      guard let visible = commit.visibleTime, world.now - visible > 3 * Time.second else { return false }
+      return commit.first.time == nil && !commit.required.isEmpty
+    }
+    #expect(late.isEmpty, "visible commits wait for the one that hangs")
+    world.advance(to: 40 * Time.second)
+    finish(world)
+  }
+
   @Test func aBarePartitionIsFoundOnlyByLooking() throws {
     let seeds: ClosedRange<UInt64> = 1...20
     let seed = try #require(seeds.first { violationAfterLastDelete(seed: $0, mutation: .blindLook) != nil })

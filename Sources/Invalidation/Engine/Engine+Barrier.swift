@@ -4,9 +4,9 @@ extension Engine {
   /// Asks the one question that is most needed, if the query connection is free.
   mutating func askIfNeeded() {
     guard queries.link == .idle, source.phase == .streaming else { return }
-    if let relation = stream.unplaced {
+    if let unplaced = stream.unplaced, unplaced.askAt <= now.monotonic {
       queries.link = .asking(since: now.monotonic)
-      return emit(.queryRoot(of: relation.identifier))
+      return emit(.queryRoot(of: unplaced.relation.identifier))
     }
     if flushes.job?.phase == .needsTransaction {
       flushes.job?.phase = .askingTransaction
@@ -103,7 +103,8 @@ extension Engine {
     guard case .connecting = queries.link else { return }
     queries.link = .idle
     queries.renewedAt = now.monotonic
-    queries.changesSeen = queries.changesLookedFor
+    // DDL may be on the wire before the catalogue shows it.
+    if queries.changesXid.map(facts.snapshot.sees) ?? true { queries.changesSeen = queries.changesLookedFor }
     queries.backoff.reset()
     guard let known = continuity, source.phase == .streaming else { return }
     guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,

@@ -50,7 +50,7 @@ extension Engine {
     guard let index = stream.index(of: relation) else {
       return malformed("a change of the unknown relation \(relation)")
     }
-    guard stream.tables[index] >= 0 else { return }
+    guard stream.tables[index] >= 0 else { return unruled(index, message) }
     statistics.changes[stream.tables[index]][column] += 1
     var incomplete: [Int] = []
     for rule in stream.relations[index].rules {
@@ -147,16 +147,7 @@ extension Engine {
   mutating func bind(_ relation: Relation, as root: TableName) {
     let bound = BoundRelation(relation, root: root, rules: configuration.rules)
     compareWithKnown(bound)
-    stream.lastIndex = -1
-    let table = statistics.tables.firstIndex(of: root) ?? -1
-    if let index = stream.indices[relation.identifier] {
-      stream.relations[index] = bound
-      stream.tables[index] = table
-    } else {
-      stream.indices[relation.identifier] = stream.relations.count
-      stream.relations.append(bound)
-      stream.tables.append(table)
-    }
+    _ = keep(bound, table: statistics.tables.firstIndex(of: root) ?? -1)
     for rule in bound.rules {
       guard let problem = rule.problem, stream.reported.insert(problem).inserted else { continue }
       report(
@@ -165,10 +156,26 @@ extension Engine {
     }
   }
 
+  /// Answers the relation's index; `table` is that of the statistics.
+  mutating func keep(_ bound: BoundRelation, table: Int) -> Int {
+    stream.lastIndex = -1
+    if let index = stream.indices[bound.relation.identifier] {
+      stream.relations[index] = bound
+      stream.tables[index] = table
+      stream.provisional[index] = nil
+      return index
+    }
+    stream.indices[bound.relation.identifier] = stream.relations.count
+    stream.relations.append(bound)
+    stream.tables.append(table)
+    return stream.relations.count - 1
+  }
+
   private mutating func truncate(_ relation: UInt32) {
     guard let index = stream.index(of: relation) else {
       return malformed("a TRUNCATE of the unknown relation \(relation)")
     }
+    if stream.provisional[index] != nil { openGap(.tableChanged, rules: rules(of: partitioned)) }
     guard stream.tables[index] >= 0 else { return }
     statistics.changes[stream.tables[index]][3] += 1
     let rules = stream.relations[index].rules.filter { $0.operations.contains(.truncate) }.map(\.index)

@@ -38,6 +38,7 @@ extension Engine {
     case .idle:
       if waitsForVisibility { consider(queries.recheckAt) }
       if let due = blockerDueAt { consider(due) }
+      if let unplaced = stream.unplaced { consider(unplaced.askAt) }
       consider(barrier.snapshotAt + Barrier.snapshotLifetime)
       consider(renewalDue)
     case .connecting: break
@@ -149,6 +150,7 @@ extension Engine {
       flushes.questionLost()
       queries.isSnapshotNeeded = true
       reconnectQuery()
+    case .idle where (stream.unplaced?.askAt ?? .max) <= now.monotonic: askIfNeeded()
     case .idle where renewalDue <= now.monotonic:
       reconnectQuery()
     case .idle where (blockerDueAt ?? .max) <= now.monotonic: askBlocker()

@@ -17,8 +17,8 @@ package enum Event: Sendable {
   /// Answers `Effect.queryBlocker`; nil when no transaction runs.
   case blocker(BlockingTransaction?)
   /// Answers `Effect.queryRoot`: the root of the table's partition tree, or the table itself; nil when there is no such
-  /// table any more.
-  case root(TableName?)
+  /// table in the snapshot that is given too.
+  case root(TableName?, TransactionSnapshot)
   /// `connectSource` makes the slot, which waits for this transaction.
   case slotWaits(BlockingTransaction)
   /// Answers `Effect.reconnectQuery`: only the query connection was renewed.
@@ -72,6 +72,8 @@ package struct SourceFacts: Sendable, Equatable {
   package var publication: [TableName: String]
   /// Ruled tables whose changes do not all come: they, or partitions of them, are not there, not published, or unlogged.
   package var unpublished: Set<TableName>
+  /// Which transactions the catalogue showed.
+  package var snapshot: TransactionSnapshot
   /// The ruled tables that are partitioned.
   package var partitioned: Set<TableName>
   /// By rule: the name, as SQL takes it, of a ruled table, or of a partition of it, whose replica identity lacks a column that the rule reads.
@@ -80,7 +82,8 @@ package struct SourceFacts: Sendable, Equatable {
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN, insertLSN: LSN,
     confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
-    unpublished: Set<TableName>, partitioned: Set<TableName>, bareTables: [Int: String]
+    unpublished: Set<TableName>, snapshot: TransactionSnapshot, partitioned: Set<TableName>,
+    bareTables: [Int: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -92,6 +95,7 @@ package struct SourceFacts: Sendable, Equatable {
     self.asynchronousCommit = asynchronousCommit
     self.publication = publication
     self.unpublished = unpublished
+    self.snapshot = snapshot
     self.partitioned = partitioned
     self.bareTables = bareTables
   }

@@ -35,8 +35,19 @@ struct StreamState: Sendable {
   var lastIdentifier: UInt32 = 0
   var lastIndex = -1
 
-  /// A table that no rule names, and that may be a partition of one: the stream waits for the catalogue's answer.
-  var unplaced: Relation?
+  /// A table that no rule names, and that may be a partition of one.
+  struct Unplaced: Sendable {
+    var relation: Relation
+    /// The catalogue did not show the transaction that the table came with yet, so many times, and is asked again then.
+    var tries = 0
+    var askAt: Int64 = 0
+    static let limit = 9
+  }
+
+  /// The stream waits for the catalogue's answer.
+  var unplaced: Unplaced?
+  /// By index: tables that could not be placed while this transaction, with which they came, was invisible.
+  var provisional: [Int: UInt32] = [:]
   /// Messages that came meanwhile.
   var held: [[UInt8]] = []
 
@@ -58,6 +69,7 @@ struct StreamState: Sendable {
     indices.removeAll()
     lastIndex = -1
     unplaced = nil
+    provisional.removeAll()
     held.removeAll()
     transaction = nil
   }
