@@ -90,6 +90,17 @@ BEGIN
   END LOOP;
 END $$;
 
+-- DETACH PARTITION ... CONCURRENTLY hides the rows in a transaction of its own, and ends, if ever, in another one: cdcd
+-- looks at the catalogue when it begins.
+CREATE OR REPLACE FUNCTION cdcd.tell_altering() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
+END $$;
+
+DROP EVENT TRIGGER IF EXISTS cdcd_altering;
+CREATE EVENT TRIGGER cdcd_altering ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+  EXECUTE FUNCTION cdcd.tell_altering();
 DROP EVENT TRIGGER IF EXISTS cdcd_altered;
 CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
   WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE', 'CREATE TABLE', 'ALTER PUBLICATION',
@@ -103,12 +114,14 @@ DROP EVENT TRIGGER IF EXISTS cdcd_dropped;
 CREATE EVENT TRIGGER cdcd_dropped ON sql_drop EXECUTE FUNCTION cdcd.tell_dropped_tables();
 
 -- Also where session_replication_role is replica.
+ALTER EVENT TRIGGER cdcd_altering ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropping ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropped ENABLE ALWAYS;
 -- `cdcd check` looks for this version.
-COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 2';
+COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 3';
 
 -- To take it all away again:
---   DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped;
---   DROP FUNCTION cdcd.tell_altered_tables(), cdcd.note_partitions(), cdcd.tell_dropped_tables();
+--   DROP EVENT TRIGGER cdcd_altering; DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping;
+--   DROP EVENT TRIGGER cdcd_dropped;
+--   DROP FUNCTION cdcd.tell_altering(), cdcd.tell_altered_tables(), cdcd.note_partitions(), cdcd.tell_dropped_tables();

@@ -6,8 +6,8 @@ package final class QueryConnection {
     case snapshot, currentTransaction, walEnd, blocker
     /// The named slot's confirmed position.
     case confirmedFlush(slot: String)
-    /// Of the partition tree in which the table with this `oid` is.
-    case root(of: UInt32)
+    /// Of the table with this `oid`, and the named publication.
+    case lineage(of: UInt32, publication: String)
   }
 
   package enum Progress {
@@ -17,7 +17,7 @@ package final class QueryConnection {
     case walEnd(LSN)
     case blocker(BlockingTransaction?)
     case confirmedFlush(LSN)
-    case root(TableName?, TransactionSnapshot)
+    case lineage(TableLineage?, TransactionSnapshot)
     /// Not to be used any more.
     case failed(SourceFailure)
   }
@@ -51,8 +51,9 @@ package final class QueryConnection {
       try session.ask(
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = "
           + CatalogSession.quoted(literal: slot), doing: "reading the slot")
-    case .root(let identifier):
-      try session.ask(QueryConnection.rootQuery(identifier), doing: "asking for a partition's root")
+    case .lineage(let identifier, let publication):
+      try session.ask(
+        QueryConnection.lineageQuery(identifier, publication), doing: "asking what a table is a partition of")
     }
     self.question = question
     deadline = now + answerTime
@@ -79,7 +80,7 @@ package final class QueryConnection {
 
   private func read(_ rows: [[String?]]) -> Progress {
     if case .blocker? = question { return .blocker(BlockerQuery.read(rows)) }
-    if case .root? = question { return root(rows) }
+    if case .lineage? = question { return lineage(rows) }
     guard let row = rows.first, let text = row.first ?? nil else { return .failed(unexpected("nothing")) }
     switch question {
     case .snapshot?:
@@ -95,25 +96,35 @@ package final class QueryConnection {
     case .confirmedFlush?:
       guard let position = LSN(text) else { return .failed(unexpected(text)) }
       return .confirmedFlush(position)
-    case .blocker?, .root?, nil: return .failed(unexpected(text))
+    case .blocker?, .lineage?, nil: return .failed(unexpected(text))
     }
   }
 
-  private static func rootQuery(_ identifier: UInt32) -> String {
+  /// A row for the table and for each that it is a partition of; none of them is locked.
+  private static func lineageQuery(_ identifier: UInt32, _ publication: String) -> String {
     """
-    SELECT pg_current_snapshot()::text, n.nspname, t.relname
-    FROM (VALUES (1)) AS one
-    LEFT JOIN pg_class AS c ON c.oid = \(identifier)
-    LEFT JOIN pg_class AS t ON t.oid = CASE WHEN c.relispartition THEN pg_partition_root(c.oid) ELSE c.oid END
+    SELECT pg_current_snapshot()::text, n.nspname, t.relname, EXISTS (
+      SELECT FROM pg_publication_tables AS p
+      WHERE p.pubname = \(CatalogSession.quoted(literal: publication)) AND p.schemaname = n.nspname
+        AND p.tablename = t.relname)
+    FROM (VALUES (\(identifier)::oid)) AS one (oid)
+    LEFT JOIN LATERAL (SELECT one.oid UNION SELECT relid FROM pg_partition_ancestors(one.oid)) AS line (oid) ON true
+    LEFT JOIN pg_class AS t ON t.oid = line.oid
     LEFT JOIN pg_namespace AS n ON n.oid = t.relnamespace
     """
   }
 
-  private func root(_ rows: [[String?]]) -> Progress {
-    guard let row = rows.first, row.count == 3, let snapshot = row[0].flatMap({ TransactionSnapshot($0) })
-    else { return .failed(unexpected("no snapshot")) }
-    guard let schema = row[1], let name = row[2] else { return .root(nil, snapshot) }
-    return .root(TableName(schema: schema, name: name), snapshot)
+  private func lineage(_ rows: [[String?]]) -> Progress {
+    var lineage = TableLineage(names: [], isPublished: false)
+    for row in rows where row.count == 4 {
+      guard let schema = row[1], let name = row[2] else { continue }
+      lineage.names.insert(TableName(schema: schema, name: name))
+      if row[3] == "t" { lineage.isPublished = true }
+    }
+    guard let snapshot = (rows.first?.first ?? nil).flatMap({ TransactionSnapshot($0) }) else {
+      return .failed(unexpected("no snapshot"))
+    }
+    return .lineage(lineage.names.isEmpty ? nil : lineage, snapshot)
   }
 
   private func unexpected(_ text: String) -> SourceFailure {

@@ -96,7 +96,7 @@ struct ServerFacts {
             SELECT FROM pg_publication_tables AS s
             WHERE s.pubname = p.pubname AND s.schemaname = ln.nspname AND s.tablename = l.relname \(unfiltered))
             AS is_sent
-          FROM pg_partition_tree(c.oid) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r'
+          FROM (\(tree("c.oid"))) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r'
           JOIN pg_namespace AS ln ON ln.oid = l.relnamespace) AS part ON c.relkind = 'p'
         GROUP BY t.number, t.schema, t.name, c.oid, c.relkind, n.oid, p.oid, p.pubname, p.pubviaroot, p.puballtables
         HAVING NOT coalesce(bool_and(part.is_logged), true) OR NOT CASE WHEN c.relkind = 'p' AND NOT p.pubviaroot
@@ -108,6 +108,18 @@ struct ServerFacts {
       """
   }
 
+  /// SQL for the table and all its partitions. Unlike `pg_partition_tree()` it waits for no lock on any of them.
+  private static func tree(_ oid: String) -> String {
+    """
+    WITH RECURSIVE tree (relid) AS (
+      SELECT \(oid) UNION ALL
+      SELECT i.inhrelid FROM tree
+      JOIN pg_class AS parent ON parent.oid = tree.relid AND parent.relkind = 'p'
+      JOIN pg_inherits AS i ON i.inhparent = tree.relid AND NOT i.inhdetachpending)
+    SELECT relid FROM tree
+    """
+  }
+
   private static func list(_ tables: [TableName]) -> String {
     tables.enumerated().map { number, table in
       "(\(number), \(CatalogSession.quoted(literal: table.schema)), \(CatalogSession.quoted(literal: table.name)))"
@@ -116,7 +128,8 @@ struct ServerFacts {
 
   /// Every object between a table and the stream, with the transaction that wrote it where that is rare: a name is
   /// written with the row type and with the schema (the table's own row is written by VACUUM FULL and GRANT too), the
-  /// publication's options with the publication, and each way into the publication is an object of its own.
+  /// publication's options with the publication, and each way into the publication is an object of its own. A partition
+  /// whose DETACH CONCURRENTLY is pending has no rows any more for new snapshots.
   private static func identityQuery(
     _ tables: [TableName], _ publication: String, _ serverVersion: Int32
   ) -> String {
@@ -130,6 +143,8 @@ struct ServerFacts {
           concat_ws('.', c.oid, y.xmin, n.oid, n.xmin, p.oid, p.xmin, 'tables',
             (SELECT string_agg(r.oid::text, '.' ORDER BY r.oid) FROM pg_publication_rel AS r
               WHERE r.prpubid = p.oid AND r.prrelid = c.oid),
+            'detaching', (SELECT string_agg(i.inhrelid::text, '.' ORDER BY i.inhrelid)
+              FROM (\(tree("c.oid"))) AS part JOIN pg_inherits AS i ON i.inhparent = part.relid AND i.inhdetachpending),
             'schemas', \(serverVersion >= 150_000 ? bySchema : "NULL")),
           ' ' ORDER BY t.number)
         FROM (VALUES \(list(tables))) AS t (number, schema, name)
@@ -166,7 +181,7 @@ struct ServerFacts {
           FROM (VALUES \(values.joined(separator: ", "))) AS r (rule, schema, name, columns)
           JOIN pg_namespace AS n ON n.nspname = r.schema
           JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = r.name
-          CROSS JOIN LATERAL (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AS leaf (relid)
+          CROSS JOIN LATERAL (\(tree("c.oid"))) AS leaf
           JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r' AND l.relreplident <> 'f'
           JOIN pg_namespace AS ln ON ln.oid = l.relnamespace
           WHERE NOT r.columns <@ \(ReplicaIdentityColumns.sql(of: "l"))

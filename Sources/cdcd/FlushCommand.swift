@@ -40,7 +40,10 @@ struct FlushCommand: AsyncParsableCommand {
       case .closed: Output.error("The gap is closed.")
       case .unreachable(let reasons):
         for reason in reasons { Output.error(reason) }
-        Output.error("Nothing was changed, or the rest is flushed by the next start. Is cdcd still running?")
+        let isInUse = reasons.contains { $0.contains("is active for PID") }
+        Output.error(
+          "Nothing was changed, or the rest is flushed by the next start."
+            + (isInUse ? " Is cdcd still running?" : ""))
         throw ExitCode.serverIsAway
       }
     } catch let error as GapClosing.Unflushable {

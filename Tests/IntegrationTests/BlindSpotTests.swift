@@ -42,7 +42,8 @@ extension RealServers {
       #expect(try !redis.exists("event:a"))
       #expect(try redis.exists("user:1"))
       #expect(
-        try installation.cdcd.process.output.contains("a partition does not inherit REPLICA IDENTITY FULL"))
+        try installation.cdcd.process.output.contains(
+          "partitions without REPLICA IDENTITY FULL, which they do not inherit"))
     }
 
     @Test(

@@ -22,7 +22,7 @@ extension RealServers {
       try installation.setUp()
       if !triggers {
         try installation.postgres.query(
-          "DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped"
+          "DROP EVENT TRIGGER cdcd_altering; DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped"
         )
       }
       try installation.startCDCD().waitUntilReady()

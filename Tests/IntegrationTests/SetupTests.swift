@@ -117,7 +117,8 @@ extension RealServers {
       ])
     func refusesTablesWithoutIdentity(schema: String, leaf: String) throws {
       let server = try SetupServer(schema + "; INSERT INTO t VALUES (1), (11)")
-      for command in ["setup", "check", "run"] {
+      // A partition holds back nobody: a running cdcd tells of it.
+      for command in ["setup", "check"] + (leaf == "t" ? ["run"] : []) {
         let result = try server.cdcd(command, rules: "[{table: t, on: [insert], keys: ['t:{id}']}]")
         #expect(result.status == (command == "run" ? 78 : 1))
         #expect(result.output.contains(#"ALTER TABLE "public"."\#(leaf)" REPLICA IDENTITY FULL;"#))

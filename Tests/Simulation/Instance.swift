@@ -278,7 +278,7 @@ final class Instance {
     case .querySnapshot: source.open { $0.query { .snapshot($0.snapshot()) } }
     case .queryCurrentTransaction: source.open { $0.query { .currentTransaction($0.currentTransaction()) } }
     case .queryWALEnd: source.open { $0.query { .walEnd(LSN($0.walEnd)) } }
-    case .queryRoot(let oid): source.open { $0.query { .root($0.root(of: oid), $0.snapshot()) } }
+    case .queryLineage(let oid): source.open { $0.query { .lineage($0.lineage(of: oid), $0.snapshot()) } }
     case .queryBlocker: source.open { $0.query { _ in .blocker(nil) } }
     case .askReplica(let replica): replicas.ask(replica, for: process)
     case .reconnectQuery: source.open { $0.reconnectQuery() }

@@ -233,15 +233,16 @@ final class ModelPostgres {
       bareTables: hasBareTable && sees ? Schema.bareTables : [:])
   }
 
-  /// What the catalogue answers when it is asked for the root of a table. Each partition is made by the first transaction
+  /// What the catalogue says of a table. Each partition is made by the first transaction
   /// that writes to it, and nobody sees it before that transaction is visible.
-  func root(of oid: UInt32) -> TableName? {
+  func lineage(of oid: UInt32) -> TableLineage? {
     guard let table = StreamedTable.of(oid) else { return nil }
-    guard let partition = table.partition else { return TableName(schema: "public", name: table.name) }
+    let own = TableName(schema: "public", name: table.name)
+    guard let partition = table.partition else { return TableLineage(names: [own], isPublished: true) }
     let isThere = commits.contains { commit in
       commit.visibleTick != nil && commit.changes.contains { $0.touches(partition) }
     }
-    return isThere ? TableName(schema: "public", name: table.table.name) : nil
+    return isThere ? TableLineage(names: [own, Schema.users], isPublished: true) : nil
   }
 
   /// The xid from which on every running transaction is younger; a new slot waits until all older ended.

@@ -96,12 +96,14 @@ struct MutationTests {
   }
 
   @Test func noSecondRoundOfAFlush() {
-    discover(.noSecondRound, within: 60) {
+    discover(.noSecondRound, within: 20) {
       behindReplicas(&$0)
-      $0.truncatePerMille = 20
+      $0.truncatePerMille = 60
       $0.steadyLag = Time.second
-      $0.readers = 4
-      $0.readPause = 10 * Time.millisecond
+      $0.rowCount = 2
+      $0.readers = 6
+      $0.readPause = 5 * Time.millisecond
+      $0.writePause = 400 * Time.millisecond
     }
   }
 }

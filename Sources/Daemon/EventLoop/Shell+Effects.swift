@@ -23,7 +23,7 @@ extension Shell {
     case .queryCurrentTransaction: ask(.currentTransaction)
     case .queryWALEnd: ask(.walEnd)
     case .queryBlocker: ask(.blocker)
-    case .queryRoot(let table): ask(.root(of: table))
+    case .queryLineage(let table): ask(.lineage(of: table, publication: sourceConfiguration.publication))
     case .reconnectQuery: renewQuery()
     case .askReplica(let replica): askReplica(replica)
     case .connectRedis(let target): connectRedis(target)

@@ -11,12 +11,10 @@ package enum CoverageGate {
   package static func refusals(for configuration: Configuration, within limit: Duration) async -> [Finding] {
     let findings = await findings(for: configuration, within: limit)
     let logger = Logger(configuration.log)
-    for finding in findings where finding.severity == .warning {
+    for finding in findings where finding.severity == .warning || !finding.keepsFromRunning {
       logger.warning("\(finding.problem) \(finding.remedy)")
     }
-    // A table that is gone holds back its own rules only, and readiness tells of it.
-    let missing = IdentityCoverage.tableNames(of: configuration.rules).map(IdentityCoverage.missingTable)
-    return findings.filter { $0.severity == .error && !missing.contains($0) }
+    return findings.filter { $0.severity == .error && $0.keepsFromRunning }
   }
 
   private static func findings(for configuration: Configuration, within limit: Duration) async -> [Finding] {
@@ -38,7 +36,7 @@ package enum CoverageGate {
       let triggers = try DDLTriggers.read(from: session)
       return try IdentityCoverage.findings(rules: configuration.rules, session: session)
         + (triggers.areInstalled
-          ? [] : [Finding(.warning, DDLTriggers.problem, remedy: "Run " + triggers.remedy + ".")])
+          ? [] : [Finding(.warning, DDLTriggers.problem, remedy: "Needed: " + triggers.remedy + ".")])
     } catch let failure as SourceFailure {
       return [unchecked(failure.message)]
     } catch {

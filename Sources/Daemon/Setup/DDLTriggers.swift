@@ -28,10 +28,10 @@ struct DDLTriggers {
   /// The comment tells the version; it is written by the same file.
   private static let query = """
     SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_event_trigger
-        WHERE evtname IN ('cdcd_altered', 'cdcd_dropping', 'cdcd_dropped') AND evtenabled = 'A') = 3
+        WHERE evtname IN ('cdcd_altering', 'cdcd_altered', 'cdcd_dropping', 'cdcd_dropped') AND evtenabled = 'A') = 4
       AND EXISTS (SELECT FROM pg_catalog.pg_event_trigger
         WHERE evtname = 'cdcd_dropped'
-          AND pg_catalog.obj_description(oid, 'pg_event_trigger') = 'cdcd 2'),
+          AND pg_catalog.obj_description(oid, 'pg_event_trigger') = 'cdcd 3'),
       rolsuper, rolname
     FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER
     """

@@ -13,6 +13,19 @@ package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible 
   package var problem: String
   /// The statement or the edit that mends it.
   package var remedy: String
+  /// False for what a running cdcd finds by itself: it tells of it in readiness, and lets the other rules go on.
+  package var keepsFromRunning = true
+
+  private enum CodingKeys: String, CodingKey {
+    case severity, problem, remedy
+  }
+
+  /// The same, for something that `run` lives with.
+  func toldWhileRunning() -> Finding {
+    var finding = self
+    finding.keepsFromRunning = false
+    return finding
+  }
 
   package init(_ problem: String, remedy: String) { self.init(.error, problem, remedy: remedy) }
 

@@ -38,14 +38,16 @@ package enum IdentityCoverage {
   static func missingTable(_ name: TableName) -> Finding {
     Finding(
       "There is no table \(name.quoted).",
-      remedy: "Create it, or mend table: in the rules; a name with capitals is written in double quotes.")
+      remedy: "Create it, or mend table: in the rules; a name with capitals is written in double quotes."
+    ).toldWhileRunning()
   }
 
   static func findings(_ table: RuledTable, rules: [Rule]) -> [Finding] {
     if let finding = unsuitable(table) { return [finding] }
     var findings = rules.flatMap { columnFindings($0, table) }
     for leaf in table.leaves where leaf.kind == "r" {
-      findings += leafFindings(leaf, rules: rules)
+      let found = leafFindings(leaf, rules: rules)
+      findings += leaf.table == table.name ? found : found.map { $0.toldWhileRunning() }
     }
     for leaf in table.leaves where leaf.kind == "f" {
       findings.append(
@@ -67,8 +69,9 @@ package enum IdentityCoverage {
   private static func unsuitable(_ table: RuledTable) -> Finding? {
     if let root = table.root {
       return Finding(
-        "\(table.name.quoted) is a partition of \(root.quoted), under whose name its changes come.",
-        remedy: "Name the root in the rules: table: '\(root.quoted)'")
+        "\(table.name.quoted) is a partition of \(root.quoted), whose rules concern it too.",
+        remedy: "Name the root in the rules: table: '\(root.quoted)'"
+      ).toldWhileRunning()
     }
     guard table.kind == "r" || table.kind == "p" else {
       return Finding(
@@ -78,7 +81,8 @@ package enum IdentityCoverage {
     if table.isUnlogged {
       return Finding(
         "\(table.name.quoted) is unlogged or temporary: its changes are in no log.",
-        remedy: "ALTER TABLE \(table.name.quoted) SET LOGGED;")
+        remedy: "ALTER TABLE \(table.name.quoted) SET LOGGED;"
+      ).toldWhileRunning()
     }
     return nil
   }

@@ -16,8 +16,8 @@ package enum Effect: Sendable {
   case queryWALEnd
   /// Ask on the query connection which transaction is the oldest.
   case queryBlocker
-  /// Ask on the query connection under which root the table with this `oid` stands in the catalogue.
-  case queryRoot(of: UInt32)
+  /// Ask on the query connection what the catalogue says of the table with this `oid`.
+  case queryLineage(of: UInt32)
   /// Open the query connection again; replication is untouched.
   case reconnectQuery
 

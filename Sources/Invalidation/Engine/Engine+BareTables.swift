@@ -31,7 +31,9 @@ extension Engine {
   /// Redis may lose the flushes, and then its changes come again.
   func mistrustsOldRows(of rule: Int, in relation: BoundRelation) -> Bool {
     // A partition under its own name says which columns it carries.
-    guard let table = bareTables[rule], relation.root == relation.relation.table else { return false }
+    guard let table = bareTables[rule], configuration.rules[rule].table == relation.relation.table else {
+      return false
+    }
     guard let end = table.mendedAt else { return true }
     return (stream.transaction?.position ?? stream.received) <= end
   }

@@ -6,7 +6,7 @@ extension Engine {
     guard queries.link == .idle, source.phase == .streaming else { return }
     if let unplaced = stream.unplaced, unplaced.askAt <= now.monotonic {
       queries.link = .asking(since: now.monotonic)
-      return emit(.queryRoot(of: unplaced.relation.identifier))
+      return emit(.queryLineage(of: unplaced.relation.identifier))
     }
     if flushes.job?.phase == .needsTransaction {
       flushes.job?.phase = .askingTransaction

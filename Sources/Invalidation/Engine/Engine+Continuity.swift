@@ -85,6 +85,7 @@ extension Engine {
   mutating func noticePublication(_ facts: SourceFacts) {
     let present = RuleSetFingerprint(configuration.rules, publication: facts.publication)
     guard present != fingerprint else { return }
+    forgetPlaces()
     for gap in gaps(present.differences(from: fingerprint)) { openGap(gap.reason, rules: gap.rules) }
     // A halt must be found again by the next start.
     guard source.phase == .streaming else { return }

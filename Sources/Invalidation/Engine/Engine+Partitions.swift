@@ -1,11 +1,11 @@
-/// Partitions come under their own names, and the rules name the root: the catalogue tells which it is.
+/// Partitions come under their own names, and the rules name the table above them: the catalogue tells which it is.
 extension Engine {
-  /// Whether the stream describes a table that only the catalogue can place.
+  /// Whether only the catalogue can tell whose rules the table concerns; also one that a rule names may be a partition.
   func mayBePartition(_ relation: Relation) -> Bool {
-    !partitioned.isEmpty && !statistics.tables.contains(relation.table)
+    !partitioned.isEmpty && !partitioned.contains(relation.table)
   }
 
-  mutating func askForRoot(_ relation: Relation) {
+  mutating func askForLineage(_ relation: Relation) {
     stream.unplaced = StreamState.Unplaced(relation: relation)
     askIfNeeded()
   }
@@ -20,18 +20,32 @@ extension Engine {
 
   /// The answer counts only when the catalogue shows the transaction that the table comes with: that may be the one which
   /// made or attached it, and a commit is on the wire before anybody can see it (contract 1).
-  mutating func rootArrived(_ root: TableName?, _ snapshot: TransactionSnapshot) {
+  mutating func lineageArrived(_ lineage: TableLineage?, _ snapshot: TransactionSnapshot) {
     guard case .asking = queries.link else { return }
     queryAnswered()
     guard source.phase == .streaming, let unplaced = stream.unplaced else { return }
     if let xid = stream.transaction?.xid, !snapshot.sees(xid) { return askAgain(unplaced, xid) }
     stream.unplaced = nil
-    if root == nil {
-      // It was dropped since. All that it held has been committed by now, so one flush covers what is still to come.
-      openGap(.tableChanged, rules: rules(of: partitioned))
+    let ruled = lineage?.names.intersection(statistics.tables) ?? []
+    if ruled.isEmpty, lineage?.isPublished != true {
+      bindDeparted(unplaced.relation)
+    } else {
+      bind(unplaced.relation, as: ruled.isEmpty ? [unplaced.relation.table] : ruled)
     }
-    bind(unplaced.relation, as: root ?? unplaced.relation.table)
     goOnReading()
+  }
+
+  /// It is in the stream, and by now it is gone, or no part of what is published: it was a partition, and the catalogue
+  /// does not tell of which table. Its changes count for all that it fits, and the rows that left with it for a flush.
+  private mutating func bindDeparted(_ relation: Relation) {
+    let columns = Set(relation.columns.map(\.name))
+    let known = stream.known[relation.table]?.tables.intersection(statistics.tables) ?? []
+    let fitting = partitioned.filter { table in
+      configuration.rules.allSatisfy { $0.table != table || columns.isSuperset(of: $0.columns) }
+    }
+    openGap(.tableChanged, rules: rules(of: partitioned.union(known)))
+    guard source.phase == .streaming else { return }
+    bind(relation, as: known.isEmpty ? Set(fitting) : known)
   }
 
   /// A transaction that stays invisible, as behind a synchronous standby, must not hold up the others: a flush, which
@@ -43,9 +57,11 @@ extension Engine {
       return askIfNeeded()
     }
     stream.unplaced = nil
-    openGap(.tableChanged, rules: rules(of: partitioned))
-    let bound = BoundRelation(unplaced.relation, rules: [])
-    stream.provisional[keep(bound, table: -1)] = xid
+    let known = stream.known[unplaced.relation.table]?.tables ?? []
+    openGap(.tableChanged, rules: rules(of: partitioned.union(known).union([unplaced.relation.table])))
+    guard source.phase == .streaming else { return }
+    let bound = BoundRelation(unplaced.relation, tables: [], rules: [])
+    stream.misplaced[keep(bound, table: -1)] = .some(xid)
     goOnReading()
   }
 
@@ -55,12 +71,23 @@ extension Engine {
     askIfNeeded()
   }
 
-  /// A change of a table that concerns no rule, as far as is known.
-  mutating func unruled(_ index: Int, _ message: Span<UInt8>) {
-    guard let xid = stream.provisional[index], xid != stream.transaction?.xid else { return }
-    stream.provisional[index] = nil
+  /// DDL was told of, or found: any table may be another's partition by now, or have another name.
+  mutating func forgetPlaces() {
+    for index in stream.relations.indices {
+      stream.tables[index] = -1
+      stream.misplaced[index] = .some(nil)
+    }
+  }
+
+  /// Whether the message is held until the catalogue has told of the relation that it changes.
+  mutating func isHeld(_ message: Span<UInt8>, for index: Int) -> Bool {
+    guard let xid = stream.misplaced[index], xid == nil || xid != stream.transaction?.xid else {
+      return false
+    }
+    stream.misplaced[index] = nil
     hold(message)
-    askForRoot(stream.relations[index].relation)
+    askForLineage(stream.relations[index].relation)
+    return true
   }
 
   private mutating func readHeld() {

@@ -34,8 +34,8 @@ extension Engine {
       stream.transaction = StreamState.Transaction(xid: xid, position: position, commitTime: commitTime)
     case .commit(let end): commit(end)
     case .relation(let relation):
-      mayBePartition(relation) ? askForRoot(relation) : bind(relation, as: relation.table)
-    case .truncate(let relations): relations.forEach { truncate($0) }
+      mayBePartition(relation) ? askForLineage(relation) : bind(relation, as: [relation.table])
+    case .truncate(let relations): truncate(relations, message)
     case .logicalMessage("cdcd.ddl", let content): tableChanged(by: message.extracting(content))
     case .logicalMessage, .irrelevant: break
     }
@@ -50,7 +50,10 @@ extension Engine {
     guard let index = stream.index(of: relation) else {
       return malformed("a change of the unknown relation \(relation)")
     }
-    guard stream.tables[index] >= 0 else { return unruled(index, message) }
+    guard stream.tables[index] >= 0 else {
+      _ = isHeld(message, for: index)
+      return
+    }
     statistics.changes[stream.tables[index]][column] += 1
     var incomplete: [Int] = []
     for rule in stream.relations[index].rules {
@@ -143,11 +146,11 @@ extension Engine {
 
   // MARK: Relations, TRUNCATE, and what cannot be read
 
-  /// `root` is the name under which the rules know it.
-  mutating func bind(_ relation: Relation, as root: TableName) {
-    let bound = BoundRelation(relation, root: root, rules: configuration.rules)
+  /// `tables` are the names under which the rules know it.
+  mutating func bind(_ relation: Relation, as tables: Set<TableName>) {
+    let bound = BoundRelation(relation, tables: tables, rules: configuration.rules)
     compareWithKnown(bound)
-    _ = keep(bound, table: statistics.tables.firstIndex(of: root) ?? -1)
+    _ = keep(bound, table: statistics.tables.firstIndex(where: tables.contains) ?? -1)
     for rule in bound.rules {
       guard let problem = rule.problem, stream.reported.insert(problem).inserted else { continue }
       report(
@@ -162,7 +165,7 @@ extension Engine {
     if let index = stream.indices[bound.relation.identifier] {
       stream.relations[index] = bound
       stream.tables[index] = table
-      stream.provisional[index] = nil
+      stream.misplaced[index] = nil
       return index
     }
     stream.indices[bound.relation.identifier] = stream.relations.count
@@ -171,12 +174,21 @@ extension Engine {
     return stream.relations.count - 1
   }
 
+  private mutating func truncate(_ relations: [UInt32], _ message: Span<UInt8>) {
+    for relation in relations {
+      if let index = stream.index(of: relation), isHeld(message, for: index) { return }
+    }
+    relations.forEach { truncate($0) }
+  }
+
   private mutating func truncate(_ relation: UInt32) {
     guard let index = stream.index(of: relation) else {
       return malformed("a TRUNCATE of the unknown relation \(relation)")
     }
-    if stream.provisional[index] != nil { openGap(.tableChanged, rules: rules(of: partitioned)) }
-    guard stream.tables[index] >= 0 else { return }
+    guard stream.tables[index] >= 0 else {
+      if stream.misplaced[index] != nil { openGap(.tableChanged, rules: rules(of: partitioned)) }
+      return
+    }
     statistics.changes[stream.tables[index]][3] += 1
     let rules = stream.relations[index].rules.filter { $0.operations.contains(.truncate) }.map(\.index)
     if !rules.isEmpty { openGap(.truncate, rules: rules) }

@@ -11,11 +11,12 @@ extension Engine {
     // A table may have taken a ruled one's name, or left the publication.
     queries.changesTold += 1
     queries.changesXid = stream.transaction?.xid
+    forgetPlaces()
     let name = String(decoding: parts[1], as: UTF8.self)
     let rules = configuration.rules.indices.filter { configuration.rules[$0].table.quoted == name }
     guard let first = rules.first else { return }
     // The flush covers it, so the next Relation message is no news.
-    stream.known = stream.known.filter { $1.root != configuration.rules[first].table }
+    stream.known = stream.known.filter { !$1.tables.contains(configuration.rules[first].table) }
     report(.info, "ddl", String(decoding: parts[0], as: UTF8.self) + " changed " + name)
     openGap(.tableChanged, rules: rules)
   }
@@ -26,17 +27,19 @@ extension Engine {
     let known = stream.known[table]
     guard !bound.rules.isEmpty || known != nil else { return }
     let position = stream.transaction?.position ?? stream.received
-    var present = StreamState.KnownRelation(relation: bound.relation, root: bound.root, position: position)
+    var present = StreamState.KnownRelation(
+      relation: bound.relation, tables: bound.tables, position: position)
     if let known {
       // A replay describes the table as it was.
       guard position >= known.position else { return }
       present.changedAt = known.changedAt
       present.changedTables = known.changedTables
-      // Another root: it was detached, or attached.
-      if known.root != bound.root || !bound.relation.hasRows(like: known.relation) {
+      // Other tables: it was detached, or attached.
+      if known.tables != bound.tables || !bound.relation.hasRows(like: known.relation) {
+        let concerned = known.tables.union(bound.tables)
         present.changedAt = position
-        present.changedTables.formUnion([known.root, bound.root])
-        openGap(.tableChanged, rules: rules(of: [known.root, bound.root]))
+        present.changedTables.formUnion(concerned)
+        openGap(.tableChanged, rules: rules(of: concerned))
       }
     }
     stream.known[table] = present

@@ -82,7 +82,7 @@ package struct Engine: Sendable {
     case .currentTransaction(let xid): currentTransactionArrived(xid)
     case .walEnd(let end): walEndArrived(end)
     case .blocker(let blocker): blockerArrived(blocker)
-    case .root(let table, let snapshot): rootArrived(table, snapshot)
+    case .lineage(let lineage, let snapshot): lineageArrived(lineage, snapshot)
     case .slotWaits(let blocker): slotWaits(blocker)
     case .queryReconnected(let facts): queryReconnected(facts)
     case .queryFailed(let failure): queryFailed(failure)

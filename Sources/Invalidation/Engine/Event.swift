@@ -16,9 +16,8 @@ package enum Event: Sendable {
   case walEnd(LSN)
   /// Answers `Effect.queryBlocker`; nil when no transaction runs.
   case blocker(BlockingTransaction?)
-  /// Answers `Effect.queryRoot`: the root of the table's partition tree, or the table itself; nil when there is no such
-  /// table in the snapshot that is given too.
-  case root(TableName?, TransactionSnapshot)
+  /// Answers `Effect.queryLineage`; nil when there is no such table in the snapshot that is given too.
+  case lineage(TableLineage?, TransactionSnapshot)
   /// `connectSource` makes the slot, which waits for this transaction.
   case slotWaits(BlockingTransaction)
   /// Answers `Effect.reconnectQuery`: only the query connection was renewed.
@@ -47,6 +46,19 @@ package enum Event: Sendable {
   case awaited(LSN)
   /// The daemon is to stop: finish what is in flight, confirm, then emit `Effect.finished`.
   case stop
+}
+
+/// What the catalogue says of a table that the stream names.
+package struct TableLineage: Sendable, Equatable {
+  /// Its present name, and those of the tables that it is a partition of, up to the root.
+  package var names: Set<TableName>
+  /// The publication carries its changes, under whichever name.
+  package var isPublished: Bool
+
+  package init(names: Set<TableName>, isPublished: Bool) {
+    self.names = names
+    self.isPublished = isPublished
+  }
 }
 
 /// What the shell learned about the server while connecting.

@@ -18,8 +18,8 @@ struct StreamState: Sendable {
   /// How a ruled table was described last, and where in the WAL; also across connections.
   struct KnownRelation: Sendable {
     var relation: Relation
-    /// The table that the rules name: the relation itself, or the root of its partition tree.
-    var root: TableName
+    /// The tables whose rules it concerns: itself, or those that it is a partition of.
+    var tables: Set<TableName>
     var position: LSN
     /// Where it was last seen to differ from what was known before, and which tables' rules that concerned.
     var changedAt: LSN?
@@ -35,7 +35,7 @@ struct StreamState: Sendable {
   var lastIdentifier: UInt32 = 0
   var lastIndex = -1
 
-  /// A table that no rule names, and that may be a partition of one.
+  /// A table of which the catalogue has to tell whose rules it concerns.
   struct Unplaced: Sendable {
     var relation: Relation
     /// The catalogue did not show the transaction that the table came with yet, so many times, and is asked again then.
@@ -46,8 +46,9 @@ struct StreamState: Sendable {
 
   /// The stream waits for the catalogue's answer.
   var unplaced: Unplaced?
-  /// By index: tables that could not be placed while this transaction, with which they came, was invisible.
-  var provisional: [Int: UInt32] = [:]
+  /// By index: tables that have to be placed before their next change; nil, or the invisible transaction with which they
+  /// came and in which they cannot be.
+  var misplaced: [Int: UInt32?] = [:]
   /// Messages that came meanwhile.
   var held: [[UInt8]] = []
 
@@ -69,7 +70,7 @@ struct StreamState: Sendable {
     indices.removeAll()
     lastIndex = -1
     unplaced = nil
-    provisional.removeAll()
+    misplaced.removeAll()
     held.removeAll()
     transaction = nil
   }

@@ -1,20 +1,20 @@
-/// The rules of one table, or of the root that it is a partition of, with every column resolved to its index: made once for each Relation message, so that
+/// The rules of one table, and of those that it is a partition of, with every column resolved to its index: made once for each Relation message, so that
 /// no name is looked up for a row.
 package struct BoundRelation: Sendable {
   package let relation: Relation
-  /// The table that the rules name.
-  package let root: TableName
+  /// The tables that the rules name.
+  package let tables: Set<TableName>
   /// The rules that name this table, in the order of the file.
   package let rules: [BoundRule]
   /// The catalogue was looked at since.
   var isLookedAt = false
 
-  package init(_ relation: Relation, root: TableName? = nil, rules: [Rule]) {
-    let root = root ?? relation.table
+  package init(_ relation: Relation, tables: Set<TableName>? = nil, rules: [Rule]) {
+    let tables = tables ?? [relation.table]
     self.relation = relation
-    self.root = root
+    self.tables = tables
     self.rules = rules.enumerated().compactMap { index, rule in
-      rule.table == root ? BoundRule(rule, index: index, relation: relation) : nil
+      tables.contains(rule.table) ? BoundRule(rule, index: index, relation: relation) : nil
     }
   }
 }
