@@ -23,6 +23,8 @@ final class Commit {
   /// How far its first deletes are, and the second ones.
   var first = Coverage()
   var second = Coverage()
+  /// A watermark covered it while a flush was open that was to delete its keys.
+  var isHandedOver = false
 
   /// How far a commit's keys are deleted, on the current Redis lineage.
   struct Coverage {

@@ -113,7 +113,8 @@ final class Oracle {
 
   func watermarkWritten(_ key: String, _ text: [UInt8]) {
     watermarkKey = key
-    guard world.options.hasSecondDeletes, text.last != UInt8(ascii: "-"), let watermark = Watermark(text)
+    let mayHandOver = world.options.hasSecondDeletes || world.options.partitioned
+    guard mayHandOver, text.last != UInt8(ascii: "-"), let watermark = Watermark(text)
     else {
       return
     }
@@ -214,7 +215,7 @@ final class Oracle {
   }
 
   private func checkConfirmed(_ commit: Commit, _ instance: Instance, _ horizon: Int64) {
-    guard !commit.required.isEmpty, !commit.second.isByFlush else { return }
+    guard !commit.required.isEmpty, !commit.second.isByFlush, !commit.isHandedOver else { return }
     var settled = commit.second.time
     // An Engine that has not met the new history yet goes by the old one.
     if instance.redis.judgedLineage != redis.lineage, let before = commit.second.timeBeforeBreak {
@@ -262,7 +263,7 @@ final class Oracle {
     while handedCount < postgres.commits.count, postgres.commits[handedCount].endLSN <= settled {
       let commit = postgres.commits[handedCount]
       handedCount += 1
-      if commit.second.time == nil { commit.second.isByFlush = true }
+      if commit.second.time == nil { commit.isHandedOver = true }
     }
   }
 
@@ -400,6 +401,8 @@ final class Oracle {
       case .secondDeletesCollapsed where !world.options.faults.isEmpty: continue
       case .replicaRestarted where !world.options.faults.isEmpty: continue
       case .tableChanged where world.options.alterPerMille > 0: continue
+      // The transaction that makes a partition stays invisible for longer than anybody waits for it.
+      case .tableChanged where world.options.partitioned: continue
       // The first judgement may have to be made again before the first watermark.
       case .watermarkMissing where tally.count("gap watermark_missing") < 3 + killed: continue
       default: break
