@@ -224,12 +224,12 @@ struct ServerFacts {
   }
 
   private static func bareTables(_ lines: String) -> [Int: String] {
-    var partitions: [Int: String] = [:]
+    var tables: [Int: String] = [:]
     for line in lines.split(separator: "\n") {
       let parts = line.split(separator: " ", maxSplits: 1)
-      if parts.count == 2, let rule = Int(parts[0]) { partitions[rule] = String(parts[1]) }
+      if parts.count == 2, let rule = Int(parts[0]) { tables[rule] = String(parts[1]) }
     }
-    return partitions
+    return tables
   }
 
   /// `tables` are those that were asked for.

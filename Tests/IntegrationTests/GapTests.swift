@@ -168,7 +168,7 @@ extension RealServers {
     }
 
     @Test(
-      "a session's own asynchronous commit that a crash loses is flushed, unless lossless_crash says there is none"
+      "a session's own asynchronous commit that a crash loses is flushed, if lossless_crash does not rule it out"
     )
     func crashWithSilentAsynchronousCommits() throws {
       var options = Installation.Options()

@@ -34,11 +34,7 @@ extension RealServers {
       options.rules += "\n  - {table: parts, keys: ['part:{id}']}"
       let installation = try Installation(options, start: false)
       try installation.setUp()
-      if !triggers {
-        try installation.postgres.query(
-          "DROP EVENT TRIGGER cdcd_altering; DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping; DROP EVENT TRIGGER cdcd_dropped"
-        )
-      }
+      if !triggers { try installation.dropEventTriggers() }
       try installation.startCDCD().waitUntilReady()
       return installation
     }

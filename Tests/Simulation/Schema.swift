@@ -48,11 +48,11 @@ struct Change {
   var toastUnchanged = false
   /// The publication did not carry its table when it was made.
   var isLeftOut = false
-  /// Of a TRUNCATE: whether it takes the row.
-  func concerns(_ row: Row) -> Bool { partition.map { $0 == Partition(of: row) } ?? true }
-
   /// Its partition's replica identity is the primary key alone, and its root's message says FULL.
   var isBare = false
+
+  /// Of a TRUNCATE: whether it takes the row.
+  func concerns(_ row: Row) -> Bool { partition.map { $0 == Partition(of: row) } ?? true }
 }
 
 /// What `rules.yaml` would say.

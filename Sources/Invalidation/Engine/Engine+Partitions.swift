@@ -12,10 +12,7 @@ extension Engine {
 
   /// Keeps a message until the table before it is placed. The shell reads nothing more meanwhile, so there are few.
   mutating func hold(_ message: Span<UInt8>) {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(message.count)
-    for index in message.indices { bytes.append(message[index]) }
-    stream.held.append(bytes)
+    stream.held.append([UInt8](message))
   }
 
   /// The answer counts only when the catalogue shows the transaction that the table comes with: that may be the one which
@@ -80,6 +77,7 @@ extension Engine {
   }
 
   /// Whether the message is held until the catalogue has told of the relation that it changes.
+  @discardableResult
   mutating func isHeld(_ message: Span<UInt8>, for index: Int) -> Bool {
     guard let xid = stream.misplaced[index], xid == nil || xid != stream.transaction?.xid else {
       return false

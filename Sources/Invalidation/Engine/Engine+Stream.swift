@@ -51,7 +51,7 @@ extension Engine {
       return malformed("a change of the unknown relation \(relation)")
     }
     guard stream.tables[index] >= 0 else {
-      _ = isHeld(message, for: index)
+      isHeld(message, for: index)
       return
     }
     statistics.changes[stream.tables[index]][column] += 1
@@ -150,7 +150,7 @@ extension Engine {
   mutating func bind(_ relation: Relation, as tables: Set<TableName>) {
     let bound = BoundRelation(relation, tables: tables, rules: configuration.rules)
     compareWithKnown(bound)
-    _ = keep(bound, table: statistics.tables.firstIndex(where: tables.contains) ?? -1)
+    keep(bound, table: statistics.tables.firstIndex(where: tables.contains) ?? -1)
     for rule in bound.rules {
       guard let problem = rule.problem, stream.reported.insert(problem).inserted else { continue }
       report(
@@ -160,6 +160,7 @@ extension Engine {
   }
 
   /// Answers the relation's index; `table` is that of the statistics.
+  @discardableResult
   mutating func keep(_ bound: BoundRelation, table: Int) -> Int {
     stream.lastIndex = -1
     if let index = stream.indices[bound.relation.identifier] {

@@ -4,9 +4,7 @@ extension Engine {
   ///
   /// Every ALTER TABLE counts: which rows it changes for readers, the command alone does not tell.
   mutating func tableChanged(by content: Span<UInt8>) {
-    var bytes: [UInt8] = []
-    for index in content.indices { bytes.append(content[index]) }
-    let parts = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 1)
+    let parts = [UInt8](content).split(separator: UInt8(ascii: "\n"), maxSplits: 1)
     guard parts.count == 2 else { return malformed("a message cdcd.ddl that names no table") }
     // A table may have taken a ruled one's name, or left the publication.
     queries.changesTold += 1

@@ -46,11 +46,11 @@ struct StreamState: Sendable {
 
   /// The stream waits for the catalogue's answer.
   var unplaced: Unplaced?
+  /// Messages that came meanwhile.
+  var held: [[UInt8]] = []
   /// By index: tables that have to be placed before their next change; nil, or the invisible transaction with which they
   /// came and in which they cannot be.
   var misplaced: [Int: UInt32?] = [:]
-  /// Messages that came meanwhile.
-  var held: [[UInt8]] = []
 
   var transaction: Transaction?
   var images = RowImages()

@@ -7,6 +7,13 @@ package struct DecodeError: Error, Sendable, Equatable, CustomStringConvertible 
   package var description: String { problem + " at byte " + String(offset) }
 }
 
+extension [UInt8] {
+  /// A copy, for what outlives the message.
+  init(_ span: Span<UInt8>) {
+    self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
+  }
+}
+
 /// A reading position in a message: bounds-checked, big-endian.
 struct ByteCursor: ~Escapable {
   let bytes: Span<UInt8>
@@ -73,9 +80,7 @@ struct ByteCursor: ~Escapable {
     var end = offset
     while end < bytes.count, bytes[end] != 0 { end += 1 }
     guard end < bytes.count else { throw error("a text has no end") }
-    var text: [UInt8] = []
-    text.reserveCapacity(end - offset)
-    for index in offset..<end { text.append(bytes[index]) }
+    let text = [UInt8](bytes.extracting(offset..<end))
     offset = end + 1
     return String(decoding: text, as: UTF8.self)
   }

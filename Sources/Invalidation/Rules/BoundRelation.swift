@@ -1,5 +1,5 @@
-/// The rules of one table, and of those that it is a partition of, with every column resolved to its index: made once for each Relation message, so that
-/// no name is looked up for a row.
+/// The rules of one table, and of those that it is a partition of, with every column resolved to its index: made once for
+/// each Relation message, so that no name is looked up for a row.
 package struct BoundRelation: Sendable {
   package let relation: Relation
   /// The tables that the rules name.

@@ -94,9 +94,7 @@ extension BoundRule {
 
   private func bytes(_ slice: ColumnSlice, _ message: Span<UInt8>) -> [UInt8] {
     let start = Int(slice.offset)
-    return unsafe message.extracting(start..<(start + Int(slice.length))).withUnsafeBufferPointer {
-      unsafe Array($0)
-    }
+    return [UInt8](message.extracting(start..<(start + Int(slice.length))))
   }
 
   private func isNull(_ column: Int, in image: RowImage) -> Bool { image.column(column)?.isNull ?? true }

@@ -110,6 +110,13 @@ final class Installation: Sendable {
     guard result.status == 0 else { throw TimedOut(description: "cdcd setup: \(result.output)") }
   }
 
+  /// Takes away what `setUp` has installed to tell of DDL, as where there was no superuser.
+  func dropEventTriggers() throws {
+    try postgres.query(
+      ["altering", "altered", "dropping", "dropped"].map { "DROP EVENT TRIGGER cdcd_\($0)" }.joined(
+        separator: "; "))
+  }
+
   /// Runs a subcommand to its end.
   func command(_ words: String...) throws -> CommandResult {
     let path = try configuration(httpPort: try LoopbackConnection.freePort(), named: "command.yaml")
@@ -148,6 +155,18 @@ final class Installation: Sendable {
       #expect(gone == leaseGone, "\(key) and its lease go together", sourceLocation: sourceLocation)
       return gone
     }
+  }
+
+  /// Stops cdcd, runs the statements, each in a transaction of its own, caches a value under each key, starts cdcd, waits
+  /// until everything is settled, and answers with the keys that went, in the order given.
+  func keysGone(of keys: [String], afterWhileDown statements: [String]) throws -> [String] {
+    try stopCDCD()
+    for sql in statements { try postgres.query(sql) }
+    let client = try redis.client()
+    for key in keys { try client("SET", key, "cached") }
+    try startCDCD().waitUntilReady()
+    try expectSettled()
+    return try keys.filter { try !client.exists($0) }
   }
 
   /// Waits until everything that PostgreSQL has written so far is settled.
