@@ -7,7 +7,8 @@
 --
 -- `cdcd setup` does the same when its role may. It may run again at any time. A table that changed is told as a
 -- logical message of the same transaction, so that it comes in order with the rows: prefix cdcd.ddl, the command, a
--- line feed, and the quoted name. A partition's ancestors are told too, since the rules name the root.
+-- line feed, and the quoted name. A partition's ancestors are told too, since the rules name the root, and the tables
+-- that inherit from the one that changed.
 
 CREATE SCHEMA IF NOT EXISTS cdcd;
 
@@ -36,6 +37,9 @@ BEGIN
         SELECT d.classid, d.objid FROM pg_depend AS d
         WHERE touched.classid = 'pg_type'::regclass AND d.refclassid = touched.classid AND d.refobjid = touched.oid
           AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass)
+        -- ALTER TABLE changes the partitions too, and those that inherit.
+        UNION ALL SELECT 'pg_class'::regclass, i.inhrelid FROM pg_inherits AS i
+        WHERE touched.classid = 'pg_class'::regclass AND i.inhparent = touched.oid
         UNION ALL SELECT 'pg_type'::regclass, c.reltype FROM pg_class AS c
         WHERE touched.classid = 'pg_class'::regclass AND c.oid = touched.oid) AS found (classid, oid))
     SELECT DISTINCT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""'))
@@ -108,7 +112,10 @@ CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
   EXECUTE FUNCTION cdcd.tell_altered_tables();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropping;
 CREATE EVENT TRIGGER cdcd_dropping ON ddl_command_start
-  WHEN TAG IN ('DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION')
+  -- All by which a table can go, CASCADE given: its partition key and its type need the others.
+  WHEN TAG IN ('DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE',
+    'DROP DOMAIN', 'DROP FUNCTION', 'DROP ROUTINE', 'DROP LANGUAGE', 'DROP COLLATION', 'DROP OPERATOR CLASS',
+    'DROP OPERATOR FAMILY', 'DROP OPERATOR', 'DROP ACCESS METHOD', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER')
   EXECUTE FUNCTION cdcd.note_partitions();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropped;
 CREATE EVENT TRIGGER cdcd_dropped ON sql_drop EXECUTE FUNCTION cdcd.tell_dropped_tables();
@@ -119,7 +126,7 @@ ALTER EVENT TRIGGER cdcd_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropping ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropped ENABLE ALWAYS;
 -- `cdcd check` looks for this version.
-COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 3';
+COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 4';
 
 -- To take it all away again:
 --   DROP EVENT TRIGGER cdcd_altering; DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping;

@@ -12,6 +12,13 @@ extension RealServers {
       CREATE TABLE parts_2_1 PARTITION OF parts_2 FOR VALUES FROM (10) TO (20);
       CREATE TABLE parts_3 (id int PRIMARY KEY, note text, mood mood);
       INSERT INTO parts VALUES (1), (11);
+      CREATE FUNCTION slice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+      CREATE TABLE bits (id int, note text) PARTITION BY RANGE (id);
+      CREATE TABLE bits_1 PARTITION OF bits FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (slice(id));
+      CREATE TABLE bits_1_1 PARTITION OF bits_1 FOR VALUES FROM (0) TO (10);
+      ALTER TABLE bits_1_1 REPLICA IDENTITY FULL;
+      CREATE TABLE family (id int, note text);
+      CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (family);
       """
 
     /// Columns whose types hold an enumeration somewhere within.
@@ -31,7 +38,9 @@ extension RealServers {
       var options = Installation.Options()
       options.retain = retain
       options.schema += Self.partitions + Self.types
-      options.rules += "\n  - {table: parts, keys: ['part:{id}']}"
+      for (table, key) in [("parts", "part"), ("bits", "bit"), ("heir", "heir")] {
+        options.rules += "\n  - {table: \(table), keys: ['\(key):{id}']}"
+      }
       let installation = try Installation(options, start: false)
       try installation.setUp()
       if !triggers { try installation.dropEventTriggers() }
@@ -78,6 +87,8 @@ extension RealServers {
       (["ALTER TYPE paper ADD ATTRIBUTE maker text"], ["user:1"]),
       (["ALTER TYPE size RENAME VALUE 'small' TO 'tiny'"], ["user:1"]),
       (["DROP TABLE parts_2_1"], ["part:1"]),
+      (["DROP FUNCTION slice CASCADE"], ["bit:1"]),
+      (["ALTER TABLE family ALTER note TYPE text USING note || '!'"], ["heir:1"]),
       (["ALTER TABLE parts_1 ADD CHECK (id >= 0)", "ALTER TABLE parts_1 RENAME TO parts_one"], ["part:1"]),
       (
         [
@@ -99,7 +110,7 @@ extension RealServers {
       try installation.postgres.query("INSERT INTO users VALUES (1, NULL, 'ada')")
       try installation.expectSettled()
       let redis = try installation.redis.client()
-      let keys = ["user:1", "part:1", "order:{1}:item:1"]
+      let keys = ["user:1", "part:1", "bit:1", "heir:1", "order:{1}:item:1"]
       for key in keys { try redis("SET", key, "cached") }
       let session = try installation.postgres.session()
       for statement in sql { try session.rows(statement) }
