@@ -27,6 +27,8 @@ struct ServerFacts {
   var snapshot: TransactionSnapshot
   /// The numbers of the ruled tables that are partitioned.
   private var partitionedNumbers: [Int]
+  /// Of those that are partitions.
+  private var partitionNumbers: [Int]
   /// By rule, `SourceFacts.bareTables`.
   var bareTables: [Int: String]
   var asynchronousCommit: Bool
@@ -68,8 +70,9 @@ struct ServerFacts {
         \(unpublishedQuery(configuration.tables, publication, serverVersion)),
         \(identityQuery(configuration.tables, publication, serverVersion)),
         \(bareTableQuery(configuration.oldRowColumns)),
-        \(partitionedQuery(configuration.tables)),
-        pg_current_snapshot()::text
+        \(numbersQuery(configuration.tables, where: "c.relkind = 'p'")),
+        pg_current_snapshot()::text,
+        \(numbersQuery(configuration.tables, where: "c.relispartition"))
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
@@ -155,13 +158,13 @@ struct ServerFacts {
       """
   }
 
-  private static func partitionedQuery(_ tables: [TableName]) -> String {
+  private static func numbersQuery(_ tables: [TableName], where condition: String) -> String {
     guard !tables.isEmpty else { return "NULL" }
     return """
       (SELECT string_agg(t.number::text, ' ')
         FROM (VALUES \(list(tables))) AS t (number, schema, name)
         JOIN pg_namespace AS n ON n.nspname = t.schema
-        JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name AND c.relkind = 'p')
+        JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name AND \(condition))
       """
   }
 
@@ -191,7 +194,7 @@ struct ServerFacts {
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 22, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+    guard row.count == 23, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
       let inserted = row[3].flatMap({ LSN($0) }), let level = row[5],
       let snapshot = row[21].flatMap({ TransactionSnapshot($0) })
     else { return nil }
@@ -217,6 +220,7 @@ struct ServerFacts {
     bareTables = ServerFacts.bareTables(row[19] ?? "")
     partitionedNumbers = ServerFacts.numbers(row[20])
     self.snapshot = snapshot
+    partitionNumbers = ServerFacts.numbers(row[22])
   }
 
   private static func numbers(_ text: String?) -> [Int] {
@@ -240,6 +244,11 @@ struct ServerFacts {
   /// Those of `tables`, which are the ones that were asked for, that are partitioned.
   func partitioned(of tables: [TableName]) -> Set<TableName> {
     Set(partitionedNumbers.filter(tables.indices.contains).map { tables[$0] })
+  }
+
+  /// Those of `tables`, likewise, that are partitions.
+  func partitions(of tables: [TableName]) -> Set<TableName> {
+    Set(partitionNumbers.filter(tables.indices.contains).map { tables[$0] })
   }
 
   /// Those of `tables` whose changes the publication does not carry, all of them.

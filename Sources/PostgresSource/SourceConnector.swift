@@ -137,7 +137,7 @@ package final class SourceConnector {
         publication: facts.publication(of: configuration.tables),
         unpublished: facts.unpublished(of: configuration.tables),
         snapshot: facts.snapshot, partitioned: facts.partitioned(of: configuration.tables),
-        bareTables: facts.bareTables)
+        partitions: facts.partitions(of: configuration.tables), bareTables: facts.bareTables)
       self.found = found
       return finish()
     case .droppingSlot: try createSlot(now: now)

@@ -4,7 +4,9 @@ import Testing
 extension RealServers {
   /// Rules name the root of a partitioned table; the stream names the partitions (postgres.md, "Row images").
   @Suite struct Partitions {
-    private func installation(triggers: Bool = true) throws -> Installation {
+    private func installation(
+      rules: [String] = [#"{table: '"Ev.ents"', keys: ['event:{mail}']}"#], triggers: Bool = true
+    ) throws -> Installation {
       var options = Installation.Options()
       options.schema += """
         CREATE TABLE "Ev.ents" (id int, mail text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
@@ -13,11 +15,13 @@ extension RealServers {
         CREATE TABLE events_2_1 (mail text, unused int, id int NOT NULL);
         ALTER TABLE events_2_1 DROP COLUMN unused;
         ALTER TABLE events_2 ATTACH PARTITION events_2_1 FOR VALUES FROM (100) TO (200);
+        CREATE TABLE loner (id int NOT NULL, mail text);
+        ALTER TABLE loner REPLICA IDENTITY FULL;
         ALTER TABLE events_1 REPLICA IDENTITY FULL;
         ALTER TABLE events_2_1 REPLICA IDENTITY FULL;
         INSERT INTO "Ev.ents" VALUES (1, 'a'), (2, 'b'), (101, 'c'), (102, 'd');
         """
-      options.rules += "\n  - {table: '\"Ev.ents\"', keys: ['event:{mail}']}"
+      options.rules += rules.map { "\n  - " + $0 }.joined()
       let installation = try Installation(options, start: false)
       try installation.setUp()
       if !triggers { try installation.dropEventTriggers() }
@@ -40,6 +44,41 @@ extension RealServers {
       }
       let metrics = try installation.cdcd.get("/metrics").body
       #expect(metrics.contains(#"cdcd_changes_total{table="public.Ev.ents",op="insert"} 3"#), "\(metrics)")
+    }
+
+    @Test(
+      "an update that moves a row to another partition is an update, although it comes as a delete and an insert"
+    )
+    func movedRow() throws {
+      let installation = try installation(rules: [
+        #"{table: '"Ev.ents"', on: [update], keys: ['edit:{mail}']}"#
+      ])
+      #expect(
+        try installation.keysGone(
+          of: ["edit:b", "edit:c"], after: #"UPDATE "Ev.ents" SET id = 104 WHERE id = 2"#)
+          == ["edit:b"])
+    }
+
+    @Test("a ruled table that becomes a partition", arguments: [true, false])
+    func attachedTable(isRootRuled: Bool) throws {
+      let rules = [
+        isRootRuled ? #"{table: '"Ev.ents"', keys: ['event:{mail}']}"# : nil,
+        "{table: loner, on: [update], keys: ['loner:{mail}']}",
+      ]
+      let installation = try installation(rules: rules.compactMap { $0 })
+      try installation.postgres.query(
+        #"INSERT INTO loner VALUES (201, 'x'), (202, 'y'); ALTER TABLE events_2 ATTACH PARTITION loner FOR VALUES FROM (200) TO (300)"#
+      )
+      try installation.expectSettled()
+      // A row leaves it by an update; another one changes with all of its root's.
+      for (statement, gone) in [
+        (#"UPDATE "Ev.ents" SET id = 3 WHERE id = 201"#, ["loner:x"]),
+        (#"ALTER TABLE "Ev.ents" ALTER mail TYPE text USING mail || '!'"#, ["loner:x", "loner:y"]),
+      ] {
+        #expect(
+          try installation.keysGone(of: ["loner:x", "loner:y", "user:1"], after: statement) == gone,
+          "\(statement)")
+      }
     }
 
     @Test(

@@ -20,7 +20,7 @@ enum KeyMapping {
     return keys
   }
 
-  /// Keys of the rows that a TRUNCATE took away; the rule `names` does not listen to it.
+  /// Keys of the rows that a TRUNCATE took away; the rules `names` and `edits` do not listen to it.
   static func truncatedKeys(_ table: Table, _ row: Row) -> [String] {
     switch table {
     case .users: userKeys(row) + (row.texts[3] == "t" ? ["vip:\(row.id)"] : [])
@@ -31,7 +31,7 @@ enum KeyMapping {
 
   /// Whether some rule can produce the key.
   static func isDerivable(_ key: String) -> Bool {
-    ["user:", "mail:", "vip:", "name:", "order[v1]:"].contains { key.hasPrefix($0) }
+    ["user:", "mail:", "vip:", "name:", "edit:", "order[v1]:"].contains { key.hasPrefix($0) }
       || (key.hasPrefix("cart:{") && key.hasSuffix("}")) || key.hasSuffix(":bare")
   }
 
@@ -49,6 +49,12 @@ enum KeyMapping {
         keys.required.append("vip:\(row.id)")
       } else if vip {
         keys.allowed.append("vip:\(row.id)")
+      }
+      // Of a partitioned table an insert or a delete may be half of an update.
+      if change.kind == .update {
+        keys.required.append("edit:\(row.id)")
+      } else {
+        keys.allowed.append("edit:\(row.id)")
       }
       if renamed {
         keys.required.append("name:\(row.id)")

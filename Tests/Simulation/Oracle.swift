@@ -43,7 +43,9 @@ final class Oracle {
       for (table, row) in change.truncated {
         commit.truncated += KeyMapping.truncatedKeys(table, row)
         // DDL concerns every rule of its table, whatever operations it listens to.
-        if change.kind == .alter, table == .users { commit.truncated += ["name:\(row.id)", "vip:\(row.id)"] }
+        if change.kind == .alter, table == .users {
+          commit.truncated += ["name:\(row.id)", "vip:\(row.id)", "edit:\(row.id)"]
+        }
       }
     }
     guard commit.required.isEmpty else { return }

@@ -59,7 +59,7 @@ struct Change {
 enum Schema {
   static let slot = "cdcd"
   static let users = TableName(schema: "public", name: "users")
-  /// The rules of the users, all of which read more than the primary key.
+  /// The rules of the users that read more than the primary key.
   static let bareTables = [0: "public.users_even", 1: "public.users_even", 2: "public.users_even"]
 
   /// With a `redelete_after` for users, twice as long for orders and none for the others; 0 for none at all.
@@ -84,6 +84,9 @@ enum Schema {
           template(
             "cart:{{{id}}}", .literal(bytes("cart:{")), .column("id", []), .literal(bytes("}"))),
         ], redeleteAfter: shortest > 0 ? .nanoseconds(2 * shortest) : nil),
+      Rule(
+        name: "edits", table: users, operations: [.update],
+        templates: [template("edit:{id}", .literal(bytes("edit:")), .column("id", []))]),
     ]
     return rules.map { rule in
       var rule = rule

@@ -315,7 +315,7 @@ final class Workload {
   func readableKeys() -> [String] {
     var keys = ["mail:ann@x.org", "mail:bob@x.org", "mail:zoë@x.org"]
     for id in 1...world.options.rowCount {
-      keys += ["user:\(id)", "vip:\(id)", "name:\(id)", "order[v1]:\(id)", "cart:{\(id)}"]
+      keys += ["user:\(id)", "vip:\(id)", "name:\(id)", "edit:\(id)", "order[v1]:\(id)", "cart:{\(id)}"]
     }
     return keys
   }

@@ -113,7 +113,7 @@ extension Engine {
       // Another server, or one that crashed: the whole start is judged again.
       return restartSource(after: 0)
     }
-    partitioned = facts.partitioned
+    noticePartitions(facts)
     noticeUnpublished(facts)
     noticePublication(facts)
     noticeBareTables(facts)

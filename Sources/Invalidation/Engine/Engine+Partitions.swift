@@ -27,7 +27,9 @@ extension Engine {
     if ruled.isEmpty, lineage?.isPublished != true {
       bindDeparted(unplaced.relation)
     } else {
-      bind(unplaced.relation, as: ruled.isEmpty ? [unplaced.relation.table] : ruled)
+      bind(
+        unplaced.relation, as: ruled.isEmpty ? [unplaced.relation.table] : ruled,
+        isPartition: (lineage?.names.count ?? 0) > 1)
     }
     goOnReading()
   }
@@ -66,6 +68,13 @@ extension Engine {
     readHeld()
     for target in targets.indices { closeSmallBatch(target) }
     askIfNeeded()
+  }
+
+  /// A look at the catalogue while the stream flows.
+  mutating func noticePartitions(_ facts: SourceFacts) {
+    if partitioned != facts.partitioned || partitions != facts.partitions { forgetPlaces() }
+    partitioned = facts.partitioned
+    partitions = facts.partitions
   }
 
   /// DDL was told of, or found: any table may be another's partition by now, or have another name.

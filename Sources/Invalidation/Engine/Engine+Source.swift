@@ -7,6 +7,7 @@ extension Engine {
     guard source.phase == .connecting else { return }
     source.facts = facts
     partitioned = facts.partitioned
+    partitions = facts.partitions
     source.failure = nil
     source.blocker = nil
     stream.serverEnd = facts.flushLSN

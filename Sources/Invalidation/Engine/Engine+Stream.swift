@@ -147,8 +147,9 @@ extension Engine {
   // MARK: Relations, TRUNCATE, and what cannot be read
 
   /// `tables` are the names under which the rules know it.
-  mutating func bind(_ relation: Relation, as tables: Set<TableName>) {
-    let bound = BoundRelation(relation, tables: tables, rules: configuration.rules)
+  mutating func bind(_ relation: Relation, as tables: Set<TableName>, isPartition: Bool = false) {
+    let moving = isPartition ? tables : partitioned.union(partitions)
+    let bound = BoundRelation(relation, tables: tables, moving: moving, rules: configuration.rules)
     compareWithKnown(bound)
     keep(bound, table: statistics.tables.firstIndex(where: tables.contains) ?? -1)
     for rule in bound.rules {

@@ -33,6 +33,8 @@ package struct Engine: Sendable {
   var flushes = FlushState()
   /// The ruled tables that were partitioned at the last look at the catalogue.
   var partitioned: Set<TableName> = []
+  /// The ruled tables that were themselves partitions of one then.
+  var partitions: Set<TableName> = []
   /// By rule, as the looks at the catalogue found them.
   var bareTables: [Int: BareTable] = [:]
   /// What the watermarks say about history; nil until the first judgement, and after a break.

@@ -88,6 +88,8 @@ package struct SourceFacts: Sendable, Equatable {
   package var snapshot: TransactionSnapshot
   /// The ruled tables that are partitioned.
   package var partitioned: Set<TableName>
+  /// The ruled tables that are partitions of one.
+  package var partitions: Set<TableName>
   /// By rule: the name, as SQL takes it, of a ruled table, or of a partition of it, whose replica identity lacks a column that the rule reads.
   package var bareTables: [Int: String]
 
@@ -95,7 +97,7 @@ package struct SourceFacts: Sendable, Equatable {
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN, insertLSN: LSN,
     confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
     unpublished: Set<TableName>, snapshot: TransactionSnapshot, partitioned: Set<TableName>,
-    bareTables: [Int: String]
+    partitions: Set<TableName> = [], bareTables: [Int: String]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -109,6 +111,7 @@ package struct SourceFacts: Sendable, Equatable {
     self.unpublished = unpublished
     self.snapshot = snapshot
     self.partitioned = partitioned
+    self.partitions = partitions
     self.bareTables = bareTables
   }
 }

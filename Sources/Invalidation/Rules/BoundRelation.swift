@@ -9,12 +9,17 @@ package struct BoundRelation: Sendable {
   /// The catalogue was looked at since.
   var isLookedAt = false
 
-  package init(_ relation: Relation, tables: Set<TableName>? = nil, rules: [Rule]) {
+  /// `moving` are the tables whose rows may move to another partition.
+  package init(
+    _ relation: Relation, tables: Set<TableName>? = nil, moving: Set<TableName> = [], rules: [Rule]
+  ) {
     let tables = tables ?? [relation.table]
     self.relation = relation
     self.tables = tables
     self.rules = rules.enumerated().compactMap { index, rule in
-      tables.contains(rule.table) ? BoundRule(rule, index: index, relation: relation) : nil
+      guard tables.contains(rule.table) else { return nil }
+      let moves = rule.table != relation.table || moving.contains(rule.table)
+      return BoundRule(rule, index: index, relation: relation, rowsMove: moves)
     }
   }
 }
@@ -51,7 +56,8 @@ package struct BoundRule: Sendable {
   let whenChanged: [Int]
   let conditions: [Condition]
 
-  init(_ rule: Rule, index: Int, relation: Relation) {
+  /// With `rowsMove` an update may come as the delete from one partition and the insert into another.
+  init(_ rule: Rule, index: Int, relation: Relation, rowsMove: Bool = false) {
     let positions = Dictionary(
       relation.columns.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     let missing = rule.columns.filter { positions[$0] == nil }
@@ -60,7 +66,9 @@ package struct BoundRule: Sendable {
     }
     let needsOldRows = !rule.operations.isDisjoint(with: [.update, .delete])
     self.index = index
-    self.operations = rule.operations
+    self.operations =
+      rowsMove && rule.operations.contains(.update)
+      ? rule.operations.union([.insert, .delete]) : rule.operations
     self.isBound = missing.isEmpty
     self.coversOldRows = covered
     self.carriesWholeRows = relation.replicaIdentity == .full
