@@ -118,6 +118,40 @@ extension ScenarioTests {
     #expect(world.redis.data.cached("user:100000") == nil)
   }
 
+  /// A swap of tables that hangs on a synchronous standby is in the stream before the catalogue shows it; other DDL that
+  /// is visible at once, or a kill meanwhile, takes nothing from it.
+  @Test(arguments: 0..<6 as Range<UInt64>)
+  func aSwapThatIsNotVisibleYetIsLookedForUntilItIs(seed: UInt64) {
+    let world = publishedWorld(seed: seed)
+    let postgres = world.postgres
+    func alter() -> UInt64 {
+      let xid = postgres.assignXid()
+      _ = postgres.writeCommit(
+        xid: xid, firstLSN: postgres.walEnd, changes: [Change(kind: .alter, table: .audit)])
+      return xid
+    }
+    let swap = alter()
+    world.advance(by: 2 * Time.second)
+    switch seed % 3 {
+    case 0: postgres.leaveProcArray(xid: alter())
+    case 1:
+      world.instances[0].kill()
+      world.instances[0].start()
+    default: world.instances[0].source.replicationBroke(.unavailable, "connection timed out")
+    }
+    // A walsender whose connection broke keeps the slot for a while.
+    world.advance(by: 30 * Time.second)
+    postgres.leaveProcArray(xid: swap)
+    postgres.publication.takeOut(.users)
+    let isTold = world.advance(upTo: 4 * Time.second) {
+      world.instances[0].status()?.notReady.contains { $0.check == "publication" } ?? false
+    }
+    #expect(isTold)
+    postgres.publication.putBack(.users, at: world.now)
+    finish(world)
+    #expect(world.redis.data.cached("user:100000") == nil)
+  }
+
   /// Mended while nobody looks, it is as ever: only the watermark knows.
   @Test(arguments: 1...5 as ClosedRange<UInt64>)
   func anUnloggedPartitionIsNotForgottenByAKill(seed: UInt64) {

@@ -104,7 +104,8 @@ extension Engine {
     queries.link = .idle
     queries.renewedAt = now.monotonic
     // DDL may be on the wire before the catalogue shows it.
-    if queries.changesXid.map(facts.snapshot.sees) ?? true { queries.changesSeen = queries.changesLookedFor }
+    queries.changesXids = queries.changesXids.filter { !facts.snapshot.sees($0) }
+    if queries.changesXids.isEmpty { queries.changesSeen = queries.changesLookedFor }
     queries.backoff.reset()
     guard let known = continuity, source.phase == .streaming else { return }
     guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,

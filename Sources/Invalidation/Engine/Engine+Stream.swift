@@ -71,16 +71,7 @@ extension Engine {
 
   /// Sends the keys in `scratch` on: into the batches, or to the barrier.
   private mutating func distribute() {
-    guard var transaction = stream.transaction else { return malformed("a change outside a transaction") }
-    if transaction.destination == .undecided {
-      if barrier.isOpen(for: transaction.xid, at: now.monotonic) {
-        transaction.destination = .batches
-      } else {
-        let number = barrier.enter(transaction, after: stream.received, at: now.monotonic)
-        transaction.destination = .waiting(number)
-      }
-      stream.transaction = transaction
-    }
+    guard let transaction = decideDestination() else { return malformed("a change outside a transaction") }
     if transaction.destination == .batches {
       addToBatches(stream.scratch)
       deleteAgainLater(stream.scratch, commit: transaction.position, after: stream.received)
@@ -88,6 +79,25 @@ extension Engine {
       barrier.hold(stream.scratch)
       askIfNeeded()
     }
+  }
+
+  /// The present transaction with its destination; nil between two.
+  private mutating func decideDestination() -> StreamState.Transaction? {
+    guard stream.transaction?.destination == .undecided, let transaction = stream.transaction else {
+      return stream.transaction
+    }
+    if barrier.isOpen(for: transaction.xid, at: now.monotonic) {
+      stream.transaction?.destination = .batches
+    } else {
+      let number = barrier.enter(transaction, after: stream.received, at: now.monotonic)
+      stream.transaction?.destination = .waiting(number)
+    }
+    return stream.transaction
+  }
+
+  /// The watermark does not pass the present transaction before it is visible, whether or not it has keys.
+  mutating func holdUntilVisible() {
+    if case .waiting? = decideDestination()?.destination { askIfNeeded() }
   }
 
   /// Adds keys to every target's open batch, closing those that are full.

@@ -8,7 +8,8 @@ extension Engine {
     guard parts.count == 2 else { return malformed("a message cdcd.ddl that names no table") }
     // A table may have taken a ruled one's name, or left the publication.
     queries.changesTold += 1
-    queries.changesXid = stream.transaction?.xid
+    if let xid = stream.transaction?.xid { queries.changesXids.insert(xid) }
+    holdUntilVisible()
     forgetPlaces()
     let name = String(decoding: parts[1], as: UTF8.self)
     let rules = configuration.rules.indices.filter { configuration.rules[$0].table.quoted == name }

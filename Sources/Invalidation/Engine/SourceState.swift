@@ -67,8 +67,8 @@ struct QueryState: Sendable {
   var changesTold: UInt64 = 0
   var changesLookedFor: UInt64 = 0
   var changesSeen: UInt64 = 0
-  /// The transaction of the last one.
-  var changesXid: UInt32?
+  /// The transactions of those that no look has seen.
+  var changesXids: Set<UInt32> = []
   var isLookWanted: Bool { changesTold != changesSeen }
   static let renewal: Int64 = 60_000_000_000
   static let renewalWhileParked: Int64 = 5_000_000_000
