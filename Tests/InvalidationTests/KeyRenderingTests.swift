@@ -79,6 +79,19 @@ import Testing
     #expect(tooLong.0 == .incomplete && tooLong.1.isEmpty)
   }
 
+  @Test func noRowNamesAKeyOfItsWatermark() throws {
+    var rule = byID
+    rule.templates = [try KeyTemplate(parsing: "{id}")]
+    let relation = testRelation(["id!", "email"])
+    for (id, gone) in [
+      ("cdcd:wm:7301:cdcd", []), ("cdcd:rules:7301:cdcd", []), ("cdcd:wmx", ["cdcd:wmx"]), ("c", ["c"]),
+      ("", [""]),
+    ] {
+      let outcome = try keys(rule, relation, .insert, TestMessage.insert([.text(id), nil]))
+      #expect(outcome.0 == .rendered && outcome.1 == gone)
+    }
+  }
+
   @Test func operationsAreRespected() throws {
     var rule = byID
     rule.operations = [.delete]

@@ -105,8 +105,10 @@ struct WatermarkKeys: Sendable, Equatable {
     rules = Array("cdcd:rules:\(system):\(slot)".utf8)
   }
 
-  /// Whether a key is one of cdcd's own, which no flush may delete.
-  static func isOwn(_ key: [UInt8]) -> Bool {
-    key.starts(with: "cdcd:wm:".utf8) || key.starts(with: "cdcd:rules:".utf8)
+  /// Whether a key is one of cdcd's own, which neither a flush nor a row may delete.
+  @inline(__always)
+  static func isOwn(_ key: some Collection<UInt8>) -> Bool {
+    guard key.first == UInt8(ascii: "c") else { return false }
+    return key.starts(with: "cdcd:wm:".utf8) || key.starts(with: "cdcd:rules:".utf8)
   }
 }

@@ -42,6 +42,10 @@ package struct KeyBuffer: Sendable, Equatable {
   @inline(__always)
   var openByteCount: Int { bytes.count - (ends.last ?? 0) }
 
+  /// The key that is being written.
+  @inline(__always)
+  var openBytes: ArraySlice<UInt8> { bytes[(ends.last ?? 0)...] }
+
   @inline(__always)
   mutating func write(_ literal: [UInt8]) { bytes.append(contentsOf: literal) }
 

@@ -80,6 +80,8 @@ extension BoundRule {
       }
     }
     guard keys.openByteCount <= BoundRule.keyByteLimit else { return give(up: .unavailable, &keys) }
+    // Nobody caches there, and a row could have cdcd delete the watermark that the same batch moves.
+    guard !WatermarkKeys.isOwn(keys.openBytes) else { return give(up: .noKey, &keys) }
     keys.close(rule: UInt32(index))
     return .written
   }
