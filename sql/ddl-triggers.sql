@@ -95,11 +95,13 @@ BEGIN
 END $$;
 
 -- DETACH PARTITION ... CONCURRENTLY hides the rows in a transaction of its own, and ends, if ever, in another one: cdcd
--- looks at the catalogue when it begins.
+-- looks at the catalogue when it begins. It is always a statement of its own, never one of a function.
 CREATE OR REPLACE FUNCTION cdcd.tell_altering() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
+  IF current_query() ~* '\mconcurrently\M' THEN
+    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
+  END IF;
 END $$;
 
 DROP EVENT TRIGGER IF EXISTS cdcd_altering;

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 extension RealServers {
@@ -200,6 +201,27 @@ extension RealServers {
       try installation.postgres.query("UPDATE users SET name = 'y' WHERE id = 2")
       try installation.expectSettled()
       #expect(try redis.exists("user:1"))
+    }
+
+    @Test("/wait answers while a session alters tables without a pause")
+    func ceaselessChanges() throws {
+      let installation = try installation()
+      let isDone = Mutex(false)
+      let count = Mutex(0)
+      Thread.detachNewThread {
+        guard let session = try? installation.postgres.session() else { return }
+        while !isDone.withLock({ $0 }) {
+          if (try? session.rows("ALTER TABLE unruled ALTER id SET DEFAULT 1")) == nil { return }
+          count.withLock { $0 += 1 }
+        }
+      }
+      defer { isDone.withLock { $0 = true } }
+      for id in 1...3 {
+        try installation.postgres.query("INSERT INTO users VALUES (\(id))")
+        let position = try installation.postgres.insertPosition()
+        #expect(try installation.cdcd.settles(position, within: .seconds(5)))
+      }
+      #expect(count.withLock { $0 } > 100)
     }
 
     @Test("messages of others are no gap; one of the event triggers' that cannot be read flushes every rule")

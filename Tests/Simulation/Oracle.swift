@@ -257,7 +257,7 @@ final class Oracle {
     if world.options.hasSecondDeletes { raise(&firstPromise, to: status.applied.rawValue, instance) }
     // A replica that went back is a gap once it is met.
     guard status.openFlushes.isEmpty, !status.isInDoubt, instance.replicas.isInformed else { return }
-    raise(&promise, to: status.settled.rawValue, instance)
+    raise(&promise, to: status.seen.rawValue, instance)
   }
 
   /// What is settled while a flush is open may have been handed over to it.

@@ -419,7 +419,7 @@ final class World {
       guard let status = instance.status() else { return false }
       return status.notReady.isEmpty && status.openFlushes.isEmpty && !status.isInDoubt
         && instance.replicas.isInformed
-        && status.settled.rawValue >= postgres.walEnd && instance.redis.judgedLineage == redis.lineage
+        && status.seen.rawValue >= postgres.walEnd && instance.redis.judgedLineage == redis.lineage
     }
   }
 

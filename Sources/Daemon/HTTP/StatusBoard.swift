@@ -174,6 +174,6 @@ extension EngineStatus {
   /// where an earlier position stands for other transactions.
   var claimable: LSN? {
     let unproven = notReady.contains { ["source", "redis", "watermark", "gap"].contains($0.check) }
-    return unproven || !openFlushes.isEmpty || isInDoubt ? nil : settled
+    return unproven || !openFlushes.isEmpty || isInDoubt ? nil : seen
   }
 }

@@ -51,7 +51,10 @@ enum WaitPage {
   }
 
   private static func timedOut(_ request: WaitRequest, _ snapshot: StatusBoard.Snapshot) -> Response {
-    let obstacles = (snapshot.obstacles + snapshot.status.degraded).map { "\($0.check): \($0.message)" }
+    var obstacles = (snapshot.obstacles + snapshot.status.degraded).map { "\($0.check): \($0.message)" }
+    if let change = snapshot.status.unseenChange, change < request.lsn {
+      obstacles.append("publication: the catalogue is looked at again, since there was DDL at \(change)")
+    }
     return .json(
       .gatewayTimeout,
       Answer(

@@ -103,9 +103,7 @@ extension Engine {
     guard case .connecting = queries.link else { return }
     queries.link = .idle
     queries.renewedAt = now.monotonic
-    // DDL may be on the wire before the catalogue shows it.
-    queries.changesXids = queries.changesXids.filter { !facts.snapshot.sees($0) }
-    if queries.changesXids.isEmpty { queries.changesSeen = queries.changesLookedFor }
+    queries.look(with: facts.snapshot)
     queries.backoff.reset()
     guard let known = continuity, source.phase == .streaming else { return }
     guard facts.systemIdentifier == known.system, facts.timeline == known.timeline,

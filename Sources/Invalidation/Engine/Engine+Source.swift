@@ -13,6 +13,8 @@ extension Engine {
     stream.serverEnd = facts.flushLSN
     queries.link = .idle
     queries.renewedAt = now.monotonic
+    queries.changesLookedFor = queries.changes.count
+    queries.look(with: facts.snapshot)
     watermarkKeys = WatermarkKeys(system: facts.systemIdentifier, slot: configuration.slot)
     if continuity != nil, let position = continuation(facts) {
       confirmed.resume(at: facts.confirmedFlush)

@@ -23,7 +23,8 @@ extension Engine {
       barrier.keyBytes + secondDeletes.byteCount
       + targets.reduce(0) { $0 + $1.unacknowledgedBytes + $1.open.byteCount }
     status.ledgerEntries = targets.map(\.ledger.count).max() ?? 0
-    status.isInDoubt = isCatalogueInDoubt || targets.contains(where: \.acknowledgedFlush)
+    status.isInDoubt = !source.unpublished.isEmpty || targets.contains(where: \.acknowledgedFlush)
+    status.unseenChange = queries.changes.map(\.position).min()
     status.openFlushes = flushes.open.map(flushStatus)
     status.replicas = replicas.indices.map(replicaStatus)
     status.pendingSecondDeletes = secondDeletes.keyCount
@@ -32,13 +33,11 @@ extension Engine {
     return status
   }
 
-  /// Whether `/wait` may answer, as far as it is cheap to say: a change of it is published at once.
+  /// Whether `/wait` may answer for all that is settled, as far as it is cheap to say: a change of it is published at once.
   package var isProven: Bool {
-    source.phase == .streaming && continuity != nil && flushes.isEmpty && !isCatalogueInDoubt
-      && targets.allSatisfy { $0.link == .ready && !$0.acknowledgedFlush }
+    source.phase == .streaming && continuity != nil && flushes.isEmpty && !queries.isLookWanted
+      && source.unpublished.isEmpty && targets.allSatisfy { $0.link == .ready && !$0.acknowledgedFlush }
   }
-
-  private var isCatalogueInDoubt: Bool { queries.isLookWanted || !source.unpublished.isEmpty }
 
   private func targetStatus(_ index: Int) -> EngineStatus.Target {
     var target = EngineStatus.Target(name: configuration.targets[index])

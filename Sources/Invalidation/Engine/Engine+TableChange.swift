@@ -7,8 +7,9 @@ extension Engine {
     let parts = [UInt8](content).split(separator: UInt8(ascii: "\n"), maxSplits: 1)
     guard parts.count == 2 else { return malformed("a message cdcd.ddl that names no table") }
     // A table may have taken a ruled one's name, or left the publication.
-    queries.changesTold += 1
-    if let xid = stream.transaction?.xid { queries.changesXids.insert(xid) }
+    queries.tell(
+      QueryState.ToldChange(
+        xid: stream.transaction?.xid, position: stream.transaction?.position ?? stream.received))
     holdUntilVisible()
     forgetPlaces()
     let name = String(decoding: parts[1], as: UTF8.self)

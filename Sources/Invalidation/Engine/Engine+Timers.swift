@@ -137,7 +137,7 @@ extension Engine {
   /// The server is asked for its facts as well: DDL that is told of from here on needs another look.
   private mutating func reconnectQuery() {
     queries.link = .connecting
-    queries.changesLookedFor = queries.changesTold
+    queries.changesLookedFor = queries.changes.count
     emit(.reconnectQuery)
   }
 

@@ -62,14 +62,32 @@ struct QueryState: Sendable {
   var failure: SourceFailure?
   /// When the server was last looked at as a whole; it is once a minute, and sooner while a transaction is parked.
   var renewedAt: Int64 = 0
-  /// DDL that was told of, which may have changed what is published: all of it, what the look under way covers, and what
-  /// the last one did.
-  var changesTold: UInt64 = 0
-  var changesLookedFor: UInt64 = 0
-  var changesSeen: UInt64 = 0
-  /// The transactions of those that no look has seen.
-  var changesXids: Set<UInt32> = []
-  var isLookWanted: Bool { changesTold != changesSeen }
+  /// DDL that was told of, which may have changed what is published.
+  struct ToldChange: Sendable, Equatable {
+    /// Nil for a message outside a transaction.
+    var xid: UInt32?
+    /// Before it is visible.
+    var position: LSN
+  }
+
+  /// What no look at the catalogue has seen.
+  var changes: [ToldChange] = []
+  /// So many of them came before the look that is under way.
+  var changesLookedFor = 0
+  var isLookWanted: Bool { !changes.isEmpty }
+
+  mutating func tell(_ change: ToldChange) {
+    if changes.last != change { changes.append(change) }
+  }
+
+  /// The catalogue was looked at with this snapshot; DDL may be on the wire before a snapshot shows it.
+  mutating func look(with snapshot: TransactionSnapshot) {
+    changes = changes.enumerated().filter { index, change in
+      !(change.xid.map(snapshot.sees) ?? (index < changesLookedFor))
+    }.map(\.element)
+    changesLookedFor = 0
+  }
+
   static let renewal: Int64 = 60_000_000_000
   static let renewalWhileParked: Int64 = 5_000_000_000
   static let renewalWhileMending: Int64 = 5_000_000_000

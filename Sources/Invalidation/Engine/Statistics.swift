@@ -95,8 +95,12 @@ package struct EngineStatus: Sendable, Equatable {
   package var oldestParked: UInt32?
   package var openFlushes: [Flush] = []
   /// Nothing is wrong, and what is settled cannot be proved for a moment: a watermark in Redis still tells of a flush that
-  /// is done, or DDL was told of and the catalogue has not been looked at since.
+  /// is done.
   package var isInDoubt = false
+  /// DDL was told of here, and the catalogue has not been looked at since: what is settled beyond cannot be proved yet.
+  package var unseenChange: LSN?
+  /// What is settled and no such DDL puts in doubt.
+  package var seen: LSN { min(settled, unseenChange ?? settled) }
   package var replicas: [Replica] = []
   /// What is not as it should be although cdcd is ready: a replica that cannot be reached.
   package var degraded: [Reason] = []
