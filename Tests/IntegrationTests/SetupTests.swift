@@ -254,6 +254,11 @@ extension RealServers {
         #expect(result.output.contains(expected), "\(expected) in \(result.output)")
       }
       #expect(result.output.split(separator: "\n").filter { $0.contains("never prints") }.count == 4)
+      let never = "[{table: t, keys: ['t:{id}'], where: {price: 1.5}}]"
+      for (command, status) in [("setup", Int32(1)), ("run", 78)] {
+        let refusal = try server.cdcd(command, rules: never)
+        #expect(refusal.status == status && refusal.output.contains("Write '1.50'."), "\(refusal.output)")
+      }
       let nothing = try server.cdcd("check", rules: "[{table: nowhere, keys: ['n:{id}']}]")
       #expect(nothing.status == 1)
       #expect(!nothing.output.contains("CREATE PUBLICATION"), "one without tables is no SQL")

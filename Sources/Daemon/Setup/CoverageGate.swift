@@ -3,8 +3,8 @@ import Invalidation
 import Logging
 import PostgresSource
 
-/// What `cdcd run` asks before it starts: rules that the replica identity does not cover are refused, since old
-/// keys would stay for ever. Missing event triggers are a warning.
+/// What `cdcd run` asks before it starts: rules that the replica identity does not cover, or whose
+/// conditions never hold, are refused, since keys would stay for ever. Missing event triggers are a warning.
 package enum CoverageGate {
   /// Why the daemon must not start; warnings go to the log. Empty when PostgreSQL cannot be reached, answers with
   /// an error, or does not answer within `limit`: the daemon itself waits and retries.
@@ -35,6 +35,7 @@ package enum CoverageGate {
       let session = try CatalogSession(connection: configuration.source.postgres)
       let triggers = try DDLTriggers.read(from: session)
       return try IdentityCoverage.findings(rules: configuration.rules, session: session)
+        + ConditionCheck.findings(rules: configuration.rules, session: session)
         + (triggers.areInstalled
           ? [] : [Finding(.warning, DDLTriggers.problem, remedy: "Needed: " + triggers.remedy + ".")])
     } catch let failure as SourceFailure {

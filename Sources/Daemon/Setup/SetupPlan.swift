@@ -36,6 +36,7 @@ package struct SetupPlan: Sendable, Equatable {
       plan.findings += IdentityCoverage.findings(
         table, rules: configuration.rules.filter { $0.table == name })
     }
+    plan.findings += try ConditionCheck.findings(rules: configuration.rules, session: session)
     let slot = try SlotFacts.read(source.slot, from: session)
     plan.findings += slot.findings(source.slot)
     if let publication = try PublicationFacts.read(source.publication, from: session) {
