@@ -19,12 +19,12 @@ DECLARE
   altered text;
 BEGIN
   -- No table's name: cdcd looks at the catalogue again.
-  IF tg_tag IN ('ALTER PUBLICATION', 'ALTER SCHEMA') OR tg_tag = 'CREATE TABLE' AND EXISTS (
+  IF tg_tag IN ('ALTER PUBLICATION', 'ALTER SCHEMA') OR tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') AND EXISTS (
       SELECT FROM pg_event_trigger_ddl_commands() AS command JOIN pg_class AS c ON c.oid = command.objid
       WHERE command.classid = 'pg_class'::regclass AND c.relispartition) THEN
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
   END IF;
-  IF tg_tag = 'CREATE TABLE' THEN RETURN; END IF;
+  IF tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') THEN RETURN; END IF;
   FOR altered IN
     -- Rows print differently also when a type that they hold somewhere within has changed: a domain over it, a
     -- composite or a table's row, an array, a range. The values of an enumeration, for one, may have other names now.
@@ -109,8 +109,8 @@ CREATE EVENT TRIGGER cdcd_altering ON ddl_command_start WHEN TAG IN ('ALTER TABL
   EXECUTE FUNCTION cdcd.tell_altering();
 DROP EVENT TRIGGER IF EXISTS cdcd_altered;
 CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
-  WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE', 'CREATE TABLE', 'ALTER PUBLICATION',
-    'ALTER SCHEMA', 'ALTER INDEX')
+  WHEN TAG IN ('ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE', 'CREATE TABLE',
+    'CREATE SCHEMA', 'ALTER PUBLICATION', 'ALTER SCHEMA', 'ALTER INDEX')
   EXECUTE FUNCTION cdcd.tell_altered_tables();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropping;
 CREATE EVENT TRIGGER cdcd_dropping ON ddl_command_start

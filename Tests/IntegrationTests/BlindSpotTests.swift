@@ -94,22 +94,23 @@ extension RealServers {
       #expect(try !installation.cdcd.settles(position, within: .seconds(3)))
     }
 
-    @Test("an unlogged partition is not streamed: not ready, and flushed once it is logged")
-    func unloggedPartition() throws {
+    @Test(
+      "an unlogged partition is not streamed: not ready, and flushed once it is logged",
+      arguments: [
+        ("CREATE UNLOGGED TABLE events_2", "events_2"),
+        ("CREATE SCHEMA more CREATE UNLOGGED TABLE events_2", "more.events_2"),
+      ])
+    func unloggedPartition(creation: String, name: String) throws {
       let installation = try installation()
       let redis = try installation.redis.client()
-      try installation.postgres.query(
-        """
-        CREATE UNLOGGED TABLE events_2 PARTITION OF events FOR VALUES FROM (100) TO (200);
-        ALTER TABLE events_2 REPLICA IDENTITY FULL
-        """)
+      try installation.postgres.query("\(creation) PARTITION OF public.events FOR VALUES FROM (100) TO (200)")
       try eventually("cdcd is not ready") {
         let response = try installation.cdcd.get("/readyz")
         return response.status == 503 && response.body.contains("SET LOGGED")
       }
       try installation.postgres.query("INSERT INTO events VALUES (101, 'a')")
       try redis("SET", "event:a", "absent")
-      try installation.postgres.query("ALTER TABLE events_2 SET LOGGED")
+      try installation.postgres.query("ALTER TABLE \(name) SET LOGGED, REPLICA IDENTITY FULL")
       try installation.cdcd.waitUntilReady()
       try installation.expectSettled()
       #expect(try !redis.exists("event:a"))

@@ -18,8 +18,11 @@ extension RealServers {
       CREATE TABLE bits_1 PARTITION OF bits FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (slice(id));
       CREATE TABLE bits_1_1 PARTITION OF bits_1 FOR VALUES FROM (0) TO (10);
       ALTER TABLE bits_1_1 REPLICA IDENTITY FULL;
+      CREATE FOREIGN DATA WRAPPER none;
+      CREATE SERVER afar FOREIGN DATA WRAPPER none;
+      CREATE FOREIGN TABLE line (id int) SERVER afar;
       CREATE TABLE family (id int, note text);
-      CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (family);
+      CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (family, line);
       """
 
     /// Columns whose types hold an enumeration somewhere within.
@@ -90,6 +93,7 @@ extension RealServers {
       (["DROP TABLE parts_2_1"], ["part:1"]),
       (["DROP FUNCTION slice CASCADE"], ["bit:1"]),
       (["ALTER TABLE family ALTER note TYPE text USING note || '!'"], ["heir:1"]),
+      (["ALTER FOREIGN TABLE line ADD age int DEFAULT 5"], ["heir:1"]),
       (["ALTER TABLE parts_1 ADD CHECK (id >= 0)", "ALTER TABLE parts_1 RENAME TO parts_one"], ["part:1"]),
       (
         [
