@@ -8,7 +8,8 @@
 -- `cdcd setup` does the same when its role may. It may run again at any time. A table that changed is told as a
 -- logical message of the same transaction, so that it comes in order with the rows: prefix cdcd.ddl, the command, a
 -- line feed, and the quoted name. A partition's ancestors are told too, since the rules name the root, and the tables
--- that inherit from the one that changed.
+-- that inherit from the one that changed. The name * stands for all: under REPEATABLE READ and SERIALIZABLE these
+-- functions see the catalogue as it was when the transaction began, and so not what is a partition of what by now.
 
 CREATE SCHEMA IF NOT EXISTS cdcd;
 
@@ -25,6 +26,14 @@ BEGIN
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
   END IF;
   IF tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') THEN RETURN; END IF;
+  IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
+    AND tg_tag LIKE 'ALTER %' AND EXISTS (
+      SELECT FROM pg_event_trigger_ddl_commands() AS command
+      LEFT JOIN pg_class AS c ON command.classid = 'pg_class'::regclass AND c.oid = command.objid
+      WHERE command.classid IN ('pg_class'::regclass, 'pg_type'::regclass) AND c.relpersistence IS DISTINCT FROM 't') THEN
+    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n*');
+    RETURN;
+  END IF;
   FOR altered IN
     -- Rows print differently also when a type that they hold somewhere within has changed: a domain over it, a
     -- composite or a table's row, an array, a range. The values of an enumeration, for one, may have other names now.
@@ -76,6 +85,12 @@ DECLARE
   ancestors jsonb := coalesce(nullif(current_setting('cdcd.ancestors', true), ''), '{}');
   dropped text;
 BEGIN
+  IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND EXISTS (
+      SELECT FROM pg_event_trigger_dropped_objects()
+      WHERE object_type IN ('table', 'foreign table', 'table column') AND NOT is_temporary) THEN
+    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n*');
+    RETURN;
+  END IF;
   FOR dropped IN
     SELECT format('"%s"."%s"', replace(schema_name, '"', '""'), replace(object_name, '"', '""'))
     FROM pg_event_trigger_dropped_objects()

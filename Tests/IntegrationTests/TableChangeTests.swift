@@ -207,6 +207,52 @@ extension RealServers {
       #expect(try redis.exists("user:1"))
     }
 
+    @Test(
+      "a transaction that sees an older catalogue alters or drops what is a part of a ruled table by now",
+      arguments: [
+        (
+          "ALTER TABLE parts ATTACH PARTITION parts_3 FOR VALUES FROM (20) TO (30)", "DROP TABLE parts_3",
+          "part:21"
+        ),
+        (
+          "CREATE TABLE late (id int, note text); ALTER TABLE heir INHERIT late",
+          "ALTER TABLE late ADD age int DEFAULT 5", "heir:1"
+        ),
+        (
+          "CREATE TYPE shape AS (side int); ALTER TABLE users ADD shape shape",
+          "DROP TYPE shape CASCADE", "user:1"
+        ),
+      ])
+    func olderCatalogue(meanwhile: String, command: String, key: String) throws {
+      let installation = try installation()
+      try installation.postgres.query("INSERT INTO parts_3 VALUES (21)")
+      let session = try installation.postgres.session()
+      try session.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
+      try session.rows("SELECT FROM unruled")
+      try installation.postgres.query(meanwhile)
+      try installation.expectSettled()
+      try installation.redis.client()("SET", key, "cached")
+      try session.rows(command)
+      try session.rows("COMMIT")
+      try installation.expectSettled()
+      #expect(try !installation.redis.client().exists(key))
+    }
+
+    @Test("in such a transaction temporary tables are nobody's concern")
+    func temporaryTable() throws {
+      let installation = try installation()
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "cached")
+      let session = try installation.postgres.session()
+      try session.rows("SET default_transaction_isolation = 'serializable'")
+      for statement in [
+        "CREATE TEMP TABLE t AS SELECT 1 AS id", "ALTER TABLE t ADD note text", "ALTER TABLE t DROP id",
+        "CREATE TABLE plain AS SELECT 1 AS id", "DROP TABLE t",
+      ] { try session.rows(statement) }
+      try installation.expectSettled()
+      #expect(try redis.exists("user:1"))
+    }
+
     @Test("/wait answers while a session alters tables without a pause")
     func ceaselessChanges() throws {
       let installation = try installation()

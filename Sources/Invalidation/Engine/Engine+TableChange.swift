@@ -1,6 +1,7 @@
 /// DDL that changes rows without row events: a flush is all that covers it (contract 4).
 extension Engine {
-  /// A message of `sql/ddl-triggers.sql`: the command, a line feed, and the quoted name of a table that it changed.
+  /// A message of `sql/ddl-triggers.sql`: the command, a line feed, and the quoted name of a table that it changed, or * for
+  /// whichever.
   ///
   /// Every ALTER TABLE counts: which rows it changes for readers, the command alone does not tell.
   mutating func tableChanged(by content: Span<UInt8>) {
@@ -13,11 +14,16 @@ extension Engine {
     holdUntilVisible()
     forgetPlaces()
     let name = String(decoding: parts[1], as: UTF8.self)
-    let rules = configuration.rules.indices.filter { configuration.rules[$0].table.quoted == name }
-    guard let first = rules.first else { return }
+    let rules = configuration.rules.indices.filter {
+      name == "*" || configuration.rules[$0].table.quoted == name
+    }
+    guard !rules.isEmpty else { return }
     // The flush covers it, so the next Relation message is no news.
-    stream.known = stream.known.filter { !$1.tables.contains(configuration.rules[first].table) }
-    report(.info, "ddl", String(decoding: parts[0], as: UTF8.self) + " changed " + name)
+    let tables = Set(rules.map { configuration.rules[$0].table })
+    stream.known = stream.known.filter { $1.tables.isDisjoint(with: tables) }
+    report(
+      .info, "ddl",
+      String(decoding: parts[0], as: UTF8.self) + " changed " + (name == "*" ? "perhaps any table" : name))
     openGap(.tableChanged, rules: rules)
   }
 
