@@ -20,7 +20,7 @@ DECLARE
   altered text;
 BEGIN
   -- No table's name: cdcd looks at the catalogue again.
-  IF tg_tag IN ('ALTER PUBLICATION', 'ALTER SCHEMA') OR tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') AND EXISTS (
+  IF tg_tag IN ('ALTER PUBLICATION', 'ALTER SCHEMA', 'ALTER EXTENSION') OR tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') AND EXISTS (
       SELECT FROM pg_event_trigger_ddl_commands() AS command JOIN pg_class AS c ON c.oid = command.objid
       WHERE command.classid = 'pg_class'::regclass AND c.relispartition) THEN
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
@@ -63,10 +63,12 @@ BEGIN
   END LOOP;
 END $$;
 
--- When a partition has been dropped, the catalogue does not know its ancestors any more: they are noted before.
+-- When a partition has been dropped, the catalogue does not know its ancestors any more: they are noted before. There is
+-- hardly a DROP ... CASCADE that cannot take one along.
 CREATE OR REPLACE FUNCTION cdcd.note_partitions() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+  IF tg_tag NOT LIKE 'DROP %' THEN RETURN; END IF;
   PERFORM set_config('cdcd.ancestors', coalesce(jsonb_object_agg(partitions.oid, partitions.ancestors)::text, '{}'), true)
   FROM (
     SELECT p.oid,
@@ -114,7 +116,7 @@ END $$;
 CREATE OR REPLACE FUNCTION cdcd.tell_altering() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  IF current_query() ~* '\mconcurrently\M' THEN
+  IF current_query() ILIKE '%concurrently%' THEN
     PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
   END IF;
 END $$;
@@ -125,14 +127,10 @@ CREATE EVENT TRIGGER cdcd_altering ON ddl_command_start WHEN TAG IN ('ALTER TABL
 DROP EVENT TRIGGER IF EXISTS cdcd_altered;
 CREATE EVENT TRIGGER cdcd_altered ON ddl_command_end
   WHEN TAG IN ('ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TYPE', 'CREATE TABLE',
-    'CREATE SCHEMA', 'ALTER PUBLICATION', 'ALTER SCHEMA', 'ALTER INDEX')
+    'CREATE SCHEMA', 'ALTER PUBLICATION', 'ALTER SCHEMA', 'ALTER INDEX', 'ALTER EXTENSION', 'CREATE VIEW', 'ALTER VIEW')
   EXECUTE FUNCTION cdcd.tell_altered_tables();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropping;
 CREATE EVENT TRIGGER cdcd_dropping ON ddl_command_start
-  -- All by which a table can go, CASCADE given: its partition key and its type need the others.
-  WHEN TAG IN ('DROP TABLE', 'DROP FOREIGN TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE',
-    'DROP DOMAIN', 'DROP FUNCTION', 'DROP ROUTINE', 'DROP LANGUAGE', 'DROP COLLATION', 'DROP OPERATOR CLASS',
-    'DROP OPERATOR FAMILY', 'DROP OPERATOR', 'DROP ACCESS METHOD', 'DROP SERVER', 'DROP FOREIGN DATA WRAPPER')
   EXECUTE FUNCTION cdcd.note_partitions();
 DROP EVENT TRIGGER IF EXISTS cdcd_dropped;
 CREATE EVENT TRIGGER cdcd_dropped ON sql_drop EXECUTE FUNCTION cdcd.tell_dropped_tables();

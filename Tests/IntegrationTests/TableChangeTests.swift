@@ -7,6 +7,7 @@ extension RealServers {
   @Suite struct TableChanges {
     private static let partitions = """
       CREATE TYPE mood AS ENUM ('good', 'bad');
+      CREATE VIEW face AS SELECT 1 AS nose;
       CREATE TABLE parts (id int, note text, mood mood, PRIMARY KEY (id)) PARTITION BY RANGE (id);
       CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
       CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
@@ -22,7 +23,7 @@ extension RealServers {
       CREATE SERVER afar FOREIGN DATA WRAPPER none;
       CREATE FOREIGN TABLE line (id int) SERVER afar;
       CREATE TABLE family (id int, note text);
-      CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (family, line);
+      CREATE TABLE heir (PRIMARY KEY (id), face face) INHERITS (family, line);
       """
 
     /// Columns whose types hold an enumeration somewhere within.
@@ -94,6 +95,7 @@ extension RealServers {
       (["DROP FUNCTION slice CASCADE"], ["bit:1"]),
       (["ALTER TABLE family ALTER note TYPE text USING note || '!'"], ["heir:1"]),
       (["ALTER FOREIGN TABLE line ADD age int DEFAULT 5"], ["heir:1"]),
+      (["CREATE OR REPLACE VIEW face AS SELECT 1 AS nose, 2 AS eyes"], ["heir:1"]),
       (["ALTER TABLE parts_1 ADD CHECK (id >= 0)", "ALTER TABLE parts_1 RENAME TO parts_one"], ["part:1"]),
       (
         [
@@ -236,6 +238,30 @@ extension RealServers {
       try session.rows("COMMIT")
       try installation.expectSettled()
       #expect(try !installation.redis.client().exists(key))
+    }
+
+    @Test("a partition that is made while its DROP waits for another lock")
+    func dropWaitsForItsPartition() throws {
+      let installation = try installation(triggers: true)
+      let redis = try installation.redis.client()
+      let holder = try installation.postgres.session()
+      try holder.rows("BEGIN; LOCK TABLE unruled IN ACCESS SHARE MODE")
+      let dropped = Mutex(false)
+      Thread.detachNewThread {
+        _ = try? installation.postgres.query("DROP TABLE unruled, parts_9")
+        dropped.withLock { $0 = true }
+      }
+      try eventually("the DROP waits") {
+        try installation.postgres.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1"
+      }
+      try installation.postgres.query(
+        "CREATE TABLE parts_9 PARTITION OF parts FOR VALUES FROM (90) TO (99); INSERT INTO parts VALUES (91)")
+      try installation.expectSettled()
+      try redis("SET", "part:91", "cached")
+      try holder.rows("COMMIT")
+      try eventually("the DROP is done") { dropped.withLock { $0 } }
+      try installation.expectSettled()
+      #expect(try !redis.exists("part:91"))
     }
 
     @Test("in such a transaction temporary tables are nobody's concern")

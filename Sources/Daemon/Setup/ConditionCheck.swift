@@ -42,8 +42,11 @@ enum ConditionCheck {
       guard let printed = output ?? nil, printed != value else { return nil }
       return "Write '\(printed)'."
     } catch {
-      // Class 22: the value is not of the type. Anything else says nothing about it.
-      guard error.sqlState?.hasPrefix("22") == true else { throw error }
+      // Classes 22 and 23: the value is not of the type, or of the domain; 42 of names, as of regclass. Anything else, and
+      // insufficient_privilege, says nothing about it.
+      guard let state = error.sqlState, state != "42501", ["22", "23", "42"].contains(state.prefix(2)) else {
+        throw error
+      }
       return "Write a value of the type: \(error.message)"
     }
   }

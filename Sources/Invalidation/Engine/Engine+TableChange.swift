@@ -14,8 +14,11 @@ extension Engine {
     holdUntilVisible()
     forgetPlaces()
     let name = String(decoding: parts[1], as: UTF8.self)
+    // A partition that was made while a DROP of it waited for its locks: the event trigger had noted no ancestors.
+    let placed = stream.known.first { $0.key.quoted == name }?.value.tables ?? []
     let rules = configuration.rules.indices.filter {
-      name == "*" || configuration.rules[$0].table.quoted == name
+      let table = configuration.rules[$0].table
+      return name == "*" || table.quoted == name || placed.contains(table)
     }
     guard !rules.isEmpty else { return }
     // The flush covers it, so the next Relation message is no news.
