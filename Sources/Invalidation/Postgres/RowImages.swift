@@ -1,15 +1,18 @@
 /// Where a column's text lies in the message that carried it.
 struct ColumnSlice: Equatable {
   var offset: Int32
-  /// Bytes; or one of the two marks below.
+  /// Bytes; or one of the three marks below.
   var length: Int32
 
   static let null = ColumnSlice(offset: 0, length: -1)
   /// An unchanged TOAST value that the message does not repeat.
   static let unchanged = ColumnSlice(offset: 0, length: -2)
+  /// A value that the message does not tell.
+  static let unknown = ColumnSlice(offset: 0, length: -3)
 
   var isNull: Bool { length == -1 }
   var isUnchanged: Bool { length == -2 }
+  var isUnknown: Bool { length == -3 }
 }
 
 /// One row image: slices of the message, in the order of the relation's columns. Reused from message to message.

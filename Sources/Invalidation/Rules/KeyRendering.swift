@@ -73,6 +73,7 @@ extension BoundRule {
         slice = old
       }
       if slice.isNull { return give(up: .noKey, &keys) }
+      if slice.isUnknown { return give(up: .unavailable, &keys) }
       if case .mapped(_, let functions) = segment {
         keys.write(functions.reduce(bytes(slice, message)) { $1.apply($0) })
       } else {
@@ -109,6 +110,7 @@ extension BoundRule {
     return whenChanged.contains { index in
       guard let old = images.old.column(index), let new = images.new.column(index) else { return true }
       if new.isUnchanged { return false }
+      if new.isUnknown { return true }
       return !equal(old, new, message)
     }
   }
@@ -137,6 +139,7 @@ extension BoundRule {
         slice = old
       }
       if slice.isNull { return condition.allowsNull }
+      if slice.isUnknown { return true }
       let text = bytes(slice, message)
       return condition.texts.contains(text)
     }

@@ -1,0 +1,139 @@
+import Testing
+
+@testable import Invalidation
+
+/// Messages as wal2json 2.5 wrote them on PostgreSQL 15.
+struct Wal2jsonDecoderTests {
+  static let begin =
+    #"{"action":"B","xid":742,"timestamp":"2026-11-25 21:34:12.11876+00","lsn":"0/1554BC0","nextlsn":"0/1554BF0"}"#
+  static let commit =
+    #"{"action":"C","xid":742,"timestamp":"2026-11-25 21:34:12.11876+00","lsn":"0/1554BC0","nextlsn":"0/1554BF0"}"#
+  static let update =
+    #"{"action":"U","xid":744,"timestamp":"2026-11-25 21:34:12.119375+00","lsn":"0/1554CF8","schema":"public","table":"d","columns":[{"name":"id","type":"integer","value":2},{"name":"b","type":"numeric(10,2)","value":1.50},{"name":"c","type":"integer","value":null}],"identity":[{"name":"id","type":"integer","value":1}]}"#
+  static let insert =
+    #"{"action":"I","schema":"public","table":"Odd \"T","columns":[{"name":"id","type":"bigint","value":9223372036854775807},{"name":"bo","type":"boolean","value":true},{"name":"f8","type":"double precision","value":1e+300},{"name":"by","type":"bytea","value":"deadbeef"},{"name":"dby","type":"dby","value":"\\x00ff"},{"name":"nan","type":"real","value":null},{"name":"n2","type":"numeric(4,1)","value":null},{"name":"na","type":"numeric[]","value":null},{"name":"h","type":"text","value":"line\n tab\t quote\" back\\ é \u0001 😀 /"},{"name":"Co l\"é","type":"text","value":"\ud83d\ude00"}]}"#
+  static let delete =
+    #"{"action":"D","schema":"public","table":"f","identity":[{"name":"id","type":"integer","value":1},{"name":"a","type":"text","value":null}]}"#
+  static let truncate = #"{"action":"T","schema":"public","table":"d"}"#
+  static let message =
+    #"{"action":"M","xid":763,"timestamp":"2026-11-25 21:34:12.125042+00","lsn":"0/1560628","transactional":true,"prefix":"cdcd","content":"key \"user\":42"}"#
+  static let outside =
+    #"{"action":"M","xid":null,"timestamp":null,"lsn":"0/1560700","transactional":false,"prefix":"cdcd","content":""}"#
+  static let all = [begin, commit, update, insert, delete, truncate, message, outside]
+
+  private func decode(_ text: String) throws -> Wal2jsonDecoder {
+    var decoder = Wal2jsonDecoder()
+    try decoder.decode(Array(text.utf8).span, at: 0)
+    return decoder
+  }
+
+  private func texts(_ columns: [Wal2jsonDecoder.Column], _ decoder: Wal2jsonDecoder) -> [String] {
+    columns.map { column in
+      if column.value.isNull { return decoder.string(column.name) + " NULL" }
+      if column.value.isUnknown { return decoder.string(column.name) + " ?" }
+      let start = Int(column.value.offset)
+      return decoder.string(column.name) + "=" + decoder.string(start..<start + Int(column.value.length))
+    }
+  }
+
+  @Test func transactions() throws {
+    let begin = try decode(Self.begin)
+    #expect(begin.action == .begin && begin.xid == 742)
+    #expect(begin.position == LSN("0/1554BC0") && begin.end == LSN("0/1554BF0"))
+    // SELECT extract(epoch FROM timestamp '2026-11-25 21:34:12.11876' - '2000-01-01') * 1000000
+    #expect(begin.commitTime == 848_957_652_118_760)
+    #expect(try decode(Self.commit).action == .commit)
+  }
+
+  @Test func rowsAsPostgresPrintsThem() throws {
+    let update = try decode(Self.update)
+    #expect(update.action == .update && update.table.map(update.string) == "d")
+    #expect(texts(update.columns, update) == ["id=2", "b=1.50", "c NULL"])
+    #expect(update.hasIdentity && texts(update.identity, update) == ["id=1"])
+    let insert = try decode(Self.insert)
+    #expect(insert.table.map(insert.string) == #"Odd "T"#)
+    #expect(
+      texts(insert.columns, insert) == [
+        "id=9223372036854775807", "bo=t", "f8=1e+300", #"by=\xdeadbeef"#, #"dby=\x00ff"#, "nan ?", "n2 ?",
+        "na NULL",
+        "h=line\n tab\t quote\" back\\ é \u{1} 😀 /", "Co l\"é=😀",
+      ])
+    let delete = try decode(Self.delete)
+    #expect(texts(delete.identity, delete) == ["id=1", "a NULL"])
+  }
+
+  @Test func messages() throws {
+    let message = try decode(Self.message)
+    #expect(message.prefix.map(message.string) == "cdcd")
+    #expect(message.content.map(message.string) == #"key "user":42"#)
+    let outside = try decode(Self.outside)
+    #expect(outside.xid == nil && outside.commitTime == nil && outside.content?.isEmpty == true)
+  }
+
+  @Test func membersInAnyOrderAndUnknownOnes() throws {
+    let text =
+      #" { "pk" : [ {"a":[1,-2.5e3,true,{}]} , [] ] , "table":"t", "schema":"s" , "action" : "T" } "#
+    let decoder = try decode(text)
+    #expect(decoder.action == .truncate && decoder.schema.map(decoder.string) == "s")
+  }
+
+  @Test(arguments: [
+    ("", "expected { at byte 0"), ("[]", "expected { at byte 0"), ("{}", "expected \" at byte 1"),
+    (#"{"action":"X"}"#, "unknown action at byte 13"),
+    (#"{"schema":"s"}"#, "a message without an action at byte 14"),
+    (#"{"action":"I","schema":"s"}"#, "a message lacks a member at byte 27"),
+    (#"{"action":"B"} x"#, "the message goes on after its end at byte 15"),
+    (#"{"action":"C","nextlsn":"0/x"}"#, "no LSN at byte 29"),
+    (#"{"action":"B","timestamp":"2026-01-01 00:00:00+01"}"#, "no timestamp in UTC at byte 50"),
+    (#"{"action":"B","xid":4294967296}"#, "no transaction id at byte 30"),
+    (#"{"a":"\ud800x"}"#, "half of a surrogate pair at byte 12"),
+    (#"{"a":"\q"}"#, "an unknown escape in a string at byte 7"),
+    (#"{"a":-}"#, "expected a digit at byte 6"), (#"{"a":nul}"#, "expected null at byte 5"),
+  ])
+  func errorsNameThePlace(text: String, expected: String) {
+    #expect(throws: DecodeError.self) { try decode(text) }
+    do { _ = try decode(text) } catch { #expect("\(error)" == expected) }
+  }
+
+  @Test func nestingHasALimit() {
+    let deep = #"{"action":"B","x":"# + String(repeating: "[", count: 100_000)
+    #expect(throws: DecodeError.self) { try decode(deep) }
+  }
+
+  @Test(arguments: all)
+  func everyTruncationIsAnError(text: String) {
+    let bytes = Array(text.utf8)
+    for length in 0..<bytes.count {
+      var decoder = Wal2jsonDecoder()
+      #expect(throws: DecodeError.self, "\(length)") {
+        try decoder.decode(Array(bytes[..<length]).span, at: 0)
+      }
+    }
+  }
+
+  @Test(arguments: all)
+  func everyOtherByteIsSurvived(text: String) {
+    var bytes = Array(text.utf8)
+    var decoder = Wal2jsonDecoder()
+    for index in bytes.indices {
+      let byte = bytes[index]
+      for other in [0, 0x22, 0x2C, 0x30, 0x5B, 0x5C, 0x5D, 0x75, 0x7B, 0x7D, 0xFF] as [UInt8] {
+        bytes[index] = other
+        try? decoder.decode(bytes.span, at: 0)
+      }
+      bytes[index] = byte
+    }
+    // It is as good as new afterwards.
+    #expect(throws: Never.self) { try decoder.decode(bytes.span, at: 0) }
+  }
+
+  @Test(arguments: [
+    ("2000-01-01 00:00:00+00", 0 as Int64?), ("2000-03-01 00:00:00.000001+00", 5_184_000_000_001),
+    ("1999-12-31 23:59:59.5+00", -500_000), ("2024-02-29 12:00:00+00", 762_523_200_000_000),
+    ("2024-02-29 12:00:00", nil), ("2024-02-29 12:00:00.+00", nil), ("24-02-29 12:00:00+00", nil),
+    ("2024-13-29 12:00:00+00", nil), ("2024-02-29 12:00:00.1234567+00", nil),
+  ])
+  func timestamps(text: String, expected: Int64?) {
+    #expect(PostgresTimestamp.microseconds(Array(text.utf8)[...]) == expected)
+  }
+}
