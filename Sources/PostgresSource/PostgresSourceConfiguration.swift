@@ -1,13 +1,16 @@
 package import Invalidation
 
-/// The columns that one rule reads of old rows.
-package struct OldRowColumns: Sendable {
+/// The columns that one rule reads.
+package struct RuleColumns: Sendable {
   package var table: TableName
   package var columns: [String]
+  /// Also of old rows: the rule follows updates or deletes.
+  package var ofOldRows: Bool
 
-  package init(table: TableName, columns: [String]) {
+  package init(table: TableName, columns: [String], ofOldRows: Bool) {
     self.table = table
     self.columns = columns
+    self.ofOldRows = ofOldRows
   }
 }
 
@@ -16,21 +19,25 @@ package struct PostgresSourceConfiguration: Sendable {
   /// Any libpq URI or keyword string. May hold a password: never print it.
   package var connection: String
   package var slot: String
+  package var plugin: OutputPlugin
+  /// Of pgoutput; wal2json tells of every table.
   package var publication: String
   /// The ruled tables, every change of which the publication has to carry.
   package var tables: [TableName]
-  /// By the rule's number in the file, for the rules that follow updates or deletes.
-  package var oldRowColumns: [Int: OldRowColumns]
+  /// A rule each, in the order of the file.
+  package var ruleColumns: [RuleColumns]
 
   package init(
-    connection: String, slot: String, publication: String, tables: [TableName] = [],
-    oldRowColumns: [Int: OldRowColumns] = [:]
+    connection: String, slot: String, plugin: OutputPlugin = .pgoutput, publication: String,
+    tables: [TableName] = [],
+    ruleColumns: [RuleColumns] = []
   ) {
     self.connection = connection
     self.slot = slot
+    self.plugin = plugin
     self.publication = publication
     self.tables = tables
-    self.oldRowColumns = oldRowColumns
+    self.ruleColumns = ruleColumns
   }
 
   /// Whether the connection string can be read at all.

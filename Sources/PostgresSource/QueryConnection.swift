@@ -6,8 +6,8 @@ package final class QueryConnection {
     case snapshot, currentTransaction, walEnd, blocker
     /// The named slot's confirmed position.
     case confirmedFlush(slot: String)
-    /// Of the table with this `oid`, and the named publication.
-    case lineage(of: UInt32, publication: String)
+    /// Of the table, and the named publication; nil where the stream tells of every table.
+    case lineage(of: TableReference, publication: String?)
   }
 
   package enum Progress {
@@ -51,9 +51,9 @@ package final class QueryConnection {
       try session.ask(
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = "
           + CatalogSession.quoted(literal: slot), doing: "reading the slot")
-    case .lineage(let identifier, let publication):
+    case .lineage(let table, let publication):
       try session.ask(
-        QueryConnection.lineageQuery(identifier, publication), doing: "asking what a table is a partition of")
+        QueryConnection.lineageQuery(table, publication), doing: "asking what a table is a partition of")
     }
     self.question = question
     deadline = now + answerTime
@@ -101,25 +101,38 @@ package final class QueryConnection {
   }
 
   /// A row for the table and for each that it is a partition of; none of them is locked.
-  private static func lineageQuery(_ identifier: UInt32, _ publication: String) -> String {
-    """
-    SELECT pg_current_snapshot()::text, n.nspname, t.relname, EXISTS (
-      SELECT FROM pg_publication_tables AS p
-      WHERE p.pubname = \(CatalogSession.quoted(literal: publication)) AND p.schemaname = n.nspname
-        AND p.tablename = t.relname)
-    FROM (VALUES (\(identifier)::oid)) AS one (oid)
-    LEFT JOIN LATERAL (SELECT one.oid UNION SELECT relid FROM pg_partition_ancestors(one.oid)) AS line (oid) ON true
-    LEFT JOIN pg_class AS t ON t.oid = line.oid
-    LEFT JOIN pg_namespace AS n ON n.oid = t.relnamespace
-    """
+  private static func lineageQuery(_ table: TableReference, _ publication: String?) -> String {
+    let isPublished =
+      publication.map { name in
+        "EXISTS (SELECT FROM pg_publication_tables AS p WHERE p.pubname = "
+          + CatalogSession.quoted(literal: name)
+          + " AND p.schemaname = n.nspname AND p.tablename = t.relname)"
+      } ?? "true"
+    let identifier =
+      switch table {
+      case .identified(let identifier): "\(identifier)::oid"
+      case .named(let name):
+        "(SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace WHERE s.nspname = "
+          + CatalogSession.quoted(literal: name.schema) + " AND c.relname = "
+          + CatalogSession.quoted(literal: name.name) + ")"
+      }
+    return """
+      SELECT pg_current_snapshot()::text, n.nspname, t.relname, \(isPublished),
+        (SELECT xmin FROM pg_class WHERE oid = one.oid)
+      FROM (SELECT \(identifier)) AS one (oid)
+      LEFT JOIN LATERAL (SELECT one.oid UNION SELECT relid FROM pg_partition_ancestors(one.oid)) AS line (oid) ON true
+      LEFT JOIN pg_class AS t ON t.oid = line.oid
+      LEFT JOIN pg_namespace AS n ON n.oid = t.relnamespace
+      """
   }
 
   private func lineage(_ rows: [[String?]]) -> Progress {
     var lineage = TableLineage(names: [], isPublished: false)
-    for row in rows where row.count == 4 {
+    for row in rows where row.count == 5 {
       guard let schema = row[1], let name = row[2] else { continue }
       lineage.names.insert(TableName(schema: schema, name: name))
       if row[3] == "t" { lineage.isPublished = true }
+      lineage.describedBy = row[4].flatMap { UInt32($0) }
     }
     guard let snapshot = (rows.first?.first ?? nil).flatMap({ TransactionSnapshot($0) }) else {
       return .failed(unexpected("no snapshot"))

@@ -113,11 +113,18 @@ package final class ReplicationConnection {
 
 extension ReplicationConnection {
   /// Sends START_REPLICATION; `advanceStart` brings the answer.
-  package func start(slot: String, publication: String, at position: LSN) throws(SourceFailure) {
-    let publications = replicationQuoted(replicationQuoted(publication, "\""), "'")
+  package func start(_ configuration: PostgresSourceConfiguration, at position: LSN) throws(SourceFailure) {
+    let publications = replicationQuoted(replicationQuoted(configuration.publication, "\""), "'")
+    let options =
+      switch configuration.plugin {
+      case .pgoutput: "proto_version '1', publication_names " + publications + ", messages 'true'"
+      case .wal2json:
+        "\"format-version\" '2', \"include-xids\" 'true', \"include-lsn\" 'true', \"include-timestamp\" 'true',"
+          + " \"add-msg-prefixes\" 'cdcd.ddl'"
+      }
     try session.ask(
-      "START_REPLICATION SLOT " + replicationQuoted(slot, "\"") + " LOGICAL \(position)"
-        + " (proto_version '1', publication_names " + publications + ", messages 'true')",
+      "START_REPLICATION SLOT " + replicationQuoted(configuration.slot, "\"")
+        + " LOGICAL \(position) (\(options))",
       doing: "START_REPLICATION")
   }
 

@@ -12,6 +12,14 @@ package struct CatalogError: Error, Sendable, Equatable, CustomStringConvertible
     self.message = message
   }
 
+  /// The server has no such library, or may not load it.
+  package var missingPluginRemedy: String {
+    "; install the output plugin on the server (wal2json is Debian's postgresql-NN-wal2json), and name it in"
+      + " output_plugin_libraries where the server has that setting"
+  }
+
+  package var isMissingPlugin: Bool { sqlState == "58P01" || sqlState == "42501" || sqlState == "42704" }
+
   package var description: String {
     guard let sqlState else { return message }
     return message + " (SQLSTATE " + sqlState + ")"

@@ -29,8 +29,11 @@ struct ServerFacts {
   private var partitionedNumbers: [Int]
   /// Of those that are partitions.
   private var partitionNumbers: [Int]
+  var partitionTree: String?
   /// By rule, `SourceFacts.bareTables`.
   var bareTables: [Int: String]
+  /// By rule, `SourceFacts.missingColumns`.
+  var missingColumns: [Int: String]
   var asynchronousCommit: Bool
   /// Whether the replication connection's process runs on this server.
   var seesWalsender: Bool
@@ -47,7 +50,8 @@ struct ServerFacts {
     let marker =
       serverVersion >= 150_000 ? "(SELECT stats_reset FROM pg_stat_wal)" : "pg_postmaster_start_time()"
     let slot = CatalogSession.quoted(literal: configuration.slot)
-    let publication = CatalogSession.quoted(literal: configuration.publication)
+    let publication =
+      configuration.plugin == .pgoutput ? CatalogSession.quoted(literal: configuration.publication) : "NULL"
     return """
       SELECT (SELECT system_identifier FROM pg_control_system()),
         pg_is_in_recovery(),
@@ -67,134 +71,23 @@ struct ServerFacts {
         s.confirmed_flush_lsn,
         (SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication
           WHERE pubname = \(publication)),
-        \(unpublishedQuery(configuration.tables, publication, serverVersion)),
+        \(configuration.plugin == .pgoutput
+          ? unpublishedQuery(configuration.tables, publication, serverVersion)
+          : untoldQuery(configuration.tables, configuration.ruleColumns)),
         \(identityQuery(configuration.tables, publication, serverVersion)),
-        \(bareTableQuery(configuration.oldRowColumns)),
+        \(bareTableQuery(configuration.ruleColumns)),
         \(numbersQuery(configuration.tables, where: "c.relkind = 'p'")),
         pg_current_snapshot()::text,
-        \(numbersQuery(configuration.tables, where: "c.relispartition"))
+        \(numbersQuery(configuration.tables, where: "c.relispartition")),
+        \(configuration.plugin == .pgoutput ? "NULL" : missingColumnQuery(configuration.ruleColumns)),
+        \(configuration.plugin == .pgoutput ? "NULL" : partitionTreeQuery(configuration.tables))
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
-      """
-  }
-
-  /// A partitioned table that is not sent under its own name is published with all its partitions when it is itself a
-  /// member of the publication; a partition may still have a row filter of its own.
-  private static func unpublishedQuery(
-    _ tables: [TableName], _ publication: String, _ serverVersion: Int32
-  ) -> String {
-    guard !tables.isEmpty else { return "NULL" }
-    let isRecent = serverVersion >= 150_000
-    let unfiltered = isRecent ? "AND s.rowfilter IS NULL" : ""
-    let bySchema = """
-      OR EXISTS (SELECT FROM pg_publication_namespace AS m WHERE m.pnpubid = p.oid AND m.pnnspid = n.oid)
-      """
-    return """
-      (SELECT string_agg(unpublished.number::text, ' ') FROM (SELECT t.number
-        FROM (VALUES \(list(tables))) AS t (number, schema, name)
-        LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
-        LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
-        LEFT JOIN pg_publication AS p ON p.pubname = \(publication)
-        LEFT JOIN LATERAL (
-          SELECT l.relpersistence = 'p' AS is_logged, EXISTS (
-            SELECT FROM pg_publication_tables AS s
-            WHERE s.pubname = p.pubname AND s.schemaname = ln.nspname AND s.tablename = l.relname \(unfiltered))
-            AS is_sent
-          FROM (\(tree("c.oid"))) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r'
-          JOIN pg_namespace AS ln ON ln.oid = l.relnamespace) AS part ON c.relkind = 'p'
-        GROUP BY t.number, t.schema, t.name, c.oid, c.relkind, n.oid, p.oid, p.pubname, p.pubviaroot, p.puballtables
-        HAVING NOT coalesce(bool_and(part.is_logged), true) OR NOT CASE WHEN c.relkind = 'p' AND NOT p.pubviaroot
-          THEN coalesce(bool_and(part.is_sent), true) AND (p.puballtables
-            OR EXISTS (SELECT FROM pg_publication_rel AS m WHERE m.prpubid = p.oid AND m.prrelid = c.oid)
-            \(isRecent ? bySchema : ""))
-          ELSE EXISTS (SELECT FROM pg_publication_tables AS s
-            WHERE s.pubname = p.pubname AND s.schemaname = t.schema AND s.tablename = t.name \(unfiltered)) END) AS unpublished)
-      """
-  }
-
-  /// SQL for the table and all its partitions. Unlike `pg_partition_tree()` it waits for no lock on any of them.
-  private static func tree(_ oid: String) -> String {
-    """
-    WITH RECURSIVE tree (relid) AS (
-      SELECT \(oid) UNION ALL
-      SELECT i.inhrelid FROM tree
-      JOIN pg_class AS parent ON parent.oid = tree.relid AND parent.relkind = 'p'
-      JOIN pg_inherits AS i ON i.inhparent = tree.relid AND NOT i.inhdetachpending)
-    SELECT relid FROM tree
-    """
-  }
-
-  private static func list(_ tables: [TableName]) -> String {
-    tables.enumerated().map { number, table in
-      "(\(number), \(CatalogSession.quoted(literal: table.schema)), \(CatalogSession.quoted(literal: table.name)))"
-    }.joined(separator: ", ")
-  }
-
-  /// Every object between a table and the stream, with the transaction that wrote it where that is rare: a name is
-  /// written with the row type and with the schema (the table's own row is written by VACUUM FULL and GRANT too), the
-  /// publication's options with the publication, and each way into the publication is an object of its own. A partition
-  /// whose DETACH CONCURRENTLY is pending has no rows any more for new snapshots.
-  private static func identityQuery(
-    _ tables: [TableName], _ publication: String, _ serverVersion: Int32
-  ) -> String {
-    guard !tables.isEmpty else { return "NULL" }
-    let bySchema = """
-      (SELECT string_agg(s.oid::text, '.' ORDER BY s.oid) FROM pg_publication_namespace AS s
-        WHERE s.pnpubid = p.oid AND s.pnnspid = n.oid)
-      """
-    return """
-      (SELECT string_agg(
-          concat_ws('.', c.oid, y.xmin, n.oid, n.xmin, p.oid, p.xmin, 'tables',
-            (SELECT string_agg(r.oid::text, '.' ORDER BY r.oid) FROM pg_publication_rel AS r
-              WHERE r.prpubid = p.oid AND r.prrelid = c.oid),
-            'detaching', (SELECT string_agg(i.inhrelid::text, '.' ORDER BY i.inhrelid)
-              FROM (\(tree("c.oid"))) AS part JOIN pg_inherits AS i ON i.inhparent = part.relid AND i.inhdetachpending),
-            'schemas', \(serverVersion >= 150_000 ? bySchema : "NULL")),
-          ' ' ORDER BY t.number)
-        FROM (VALUES \(list(tables))) AS t (number, schema, name)
-        LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
-        LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
-        LEFT JOIN pg_type AS y ON y.oid = c.reltype
-        LEFT JOIN pg_publication AS p ON p.pubname = \(publication))
-      """
-  }
-
-  private static func numbersQuery(_ tables: [TableName], where condition: String) -> String {
-    guard !tables.isEmpty else { return "NULL" }
-    return """
-      (SELECT string_agg(t.number::text, ' ')
-        FROM (VALUES \(list(tables))) AS t (number, schema, name)
-        JOIN pg_namespace AS n ON n.nspname = t.schema
-        JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name AND \(condition))
-      """
-  }
-
-  /// For each rule one table, itself or a partition, if there is one, whose replica identity lacks a column that the rule reads: its number
-  /// and the table's name, a line each. The name is for people.
-  private static func bareTableQuery(_ rules: [Int: OldRowColumns]) -> String {
-    guard !rules.isEmpty else { return "NULL" }
-    let values = rules.sorted { $0.key < $1.key }.map { number, rule in
-      let columns = rule.columns.map(CatalogSession.quoted(literal:)).joined(separator: ", ")
-      return "(\(number), \(CatalogSession.quoted(literal: rule.table.schema)), "
-        + "\(CatalogSession.quoted(literal: rule.table.name)), ARRAY[\(columns)]::name[])"
-    }
-    return """
-      (SELECT string_agg(bare.rule || ' ' || translate(bare.name, E'\\n', ' '), E'\\n')
-        FROM (
-          SELECT r.rule, min(format('%I.%I', ln.nspname, l.relname)) AS name
-          FROM (VALUES \(values.joined(separator: ", "))) AS r (rule, schema, name, columns)
-          JOIN pg_namespace AS n ON n.nspname = r.schema
-          JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = r.name
-          CROSS JOIN LATERAL (\(tree("c.oid"))) AS leaf
-          JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r' AND l.relreplident <> 'f'
-          JOIN pg_namespace AS ln ON ln.oid = l.relnamespace
-          WHERE NOT r.columns <@ \(ReplicaIdentityColumns.sql(of: "l"))
-          GROUP BY r.rule) AS bare)
       """
   }
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 23, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+    guard row.count == 25, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
       let inserted = row[3].flatMap({ LSN($0) }), let level = row[5],
       let snapshot = row[21].flatMap({ TransactionSnapshot($0) })
     else { return nil }
@@ -217,23 +110,26 @@ struct ServerFacts {
     publishesEverything = row[16] == "t"
     unpublishedNumbers = ServerFacts.numbers(row[17])
     identities = row[18].map { $0.split(separator: " ").map(String.init) } ?? []
-    bareTables = ServerFacts.bareTables(row[19] ?? "")
+    bareTables = ServerFacts.namesByRule(row[19])
     partitionedNumbers = ServerFacts.numbers(row[20])
     self.snapshot = snapshot
     partitionNumbers = ServerFacts.numbers(row[22])
+    missingColumns = ServerFacts.namesByRule(row[23])
+    partitionTree = row[24]
   }
 
   private static func numbers(_ text: String?) -> [Int] {
     text.map { $0.split(separator: " ").compactMap { Int($0) } } ?? []
   }
 
-  private static func bareTables(_ lines: String) -> [Int: String] {
-    var tables: [Int: String] = [:]
-    for line in lines.split(separator: "\n") {
+  /// Lines of a rule's number and a name.
+  private static func namesByRule(_ lines: String?) -> [Int: String] {
+    var names: [Int: String] = [:]
+    for line in (lines ?? "").split(separator: "\n") {
       let parts = line.split(separator: " ", maxSplits: 1)
-      if parts.count == 2, let rule = Int(parts[0]) { tables[rule] = String(parts[1]) }
+      if parts.count == 2, let rule = Int(parts[0]) { names[rule] = String(parts[1]) }
     }
-    return tables
+    return names
   }
 
   /// `tables` are those that were asked for.
@@ -276,10 +172,10 @@ struct ServerFacts {
         "synchronous_standby_names takes cdcd for a standby, so every commit would hang: list the real standbys"
           + " there, without * and without cdcd's application_name")
     }
-    guard publicationExists else {
+    guard configuration.plugin == .wal2json || publicationExists else {
       return misconfigured("there is no publication \"\(configuration.publication)\": run `cdcd setup`")
     }
-    guard publishesEverything else {
+    guard configuration.plugin == .wal2json || publishesEverything else {
       return SourceFailure(
         .unpublished,
         "PostgreSQL: the publication \"\(configuration.publication)\" leaves out kinds of changes: run ALTER PUBLICATION"
@@ -287,10 +183,13 @@ struct ServerFacts {
     }
     guard let slot else { return nil }
     let name = "the slot \"\(configuration.slot)\""
-    guard slot.type == "logical", slot.plugin == "pgoutput", slot.ofThisDatabase, !slot.twoPhase else {
+    guard slot.type == "logical", slot.plugin == configuration.plugin.rawValue, slot.ofThisDatabase,
+      !slot.twoPhase
+    else {
       return misconfigured(
-        name + " is not a logical slot of this database with plugin pgoutput and without two_phase: name"
-          + " another in source.slot, or drop it with pg_drop_replication_slot")
+        name
+          + " is not a logical slot of this database with plugin \(configuration.plugin.rawValue) and without"
+          + " two_phase: name another in source.slot, or drop it with pg_drop_replication_slot")
     }
     return nil
   }

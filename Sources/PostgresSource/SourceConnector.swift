@@ -137,7 +137,8 @@ package final class SourceConnector {
         publication: facts.publication(of: configuration.tables),
         unpublished: facts.unpublished(of: configuration.tables),
         snapshot: facts.snapshot, partitioned: facts.partitioned(of: configuration.tables),
-        partitions: facts.partitions(of: configuration.tables), bareTables: facts.bareTables)
+        partitions: facts.partitions(of: configuration.tables), partitionTree: facts.partitionTree,
+        bareTables: facts.bareTables, missingColumns: facts.missingColumns)
       self.found = found
       return finish()
     case .droppingSlot: try createSlot(now: now)
@@ -156,6 +157,11 @@ package final class SourceConnector {
       watchDueAt = nil
       try askFacts(now: now)
       return
+    }
+    if case .creatingSlot = step, configuration.plugin == .wal2json, error.isMissingPlugin {
+      throw SourceFailure(
+        .misconfigured,
+        "PostgreSQL: \(error)" + error.missingPluginRemedy)
     }
     throw SourceFailure(error, doing: action)
   }
@@ -195,7 +201,9 @@ package final class SourceConnector {
     let name = CatalogSession.quoted(literal: configuration.slot)
     try go(
       to: .creatingSlot(session),
-      asking: "SELECT pg_create_logical_replication_slot(\(name), 'pgoutput'\(failover))", now: now)
+      asking:
+        "SELECT pg_create_logical_replication_slot(\(name), '\(configuration.plugin.rawValue)'\(failover))",
+      now: now)
     deadline = nil
     watchDueAt = now + 1_000_000_000
   }

@@ -127,12 +127,12 @@ import Testing
       "1:20: found an empty text, expected postgresql://user@host/database (@ in a password is %40) or host=... dbname=..."
     ),
     (
-      "source: {postgres: 'host=x', mode: wal2json}\n",
-      #"1:36: found the mode "wal2json", which is not built yet, expected pgoutput, which works today"#
+      "source: {postgres: 'host=x', mode: wal2json, publication: p}\n",
+      "1:59: found publication, which wal2json does not use, expected source.mode: pgoutput, or no publication"
     ),
     (
       "source: {postgres: 'host=x', mode: notify}\n",
-      #"1:36: found the mode "notify", which is not built yet, expected pgoutput, which works today"#
+      #"1:36: found the mode "notify", which is not built yet, expected pgoutput or wal2json, which work today"#
     ),
     (
       "source: {postgres: 'host=x', replicas: ['host=y,z']}\n",

@@ -5,8 +5,9 @@ extension RealServers {
   /// Tables whose changes come incompletely, or not at all, although everything was right at the start.
   @Suite struct BlindSpots {
     /// With `viaRoot` the publication sends changes of partitions under their root's name.
-    private func installation(viaRoot: Bool = false) throws -> Installation {
+    private func installation(_ mode: String = "pgoutput", viaRoot: Bool = false) throws -> Installation {
       var options = Installation.Options()
+      options.mode = mode
       options.schema += """
         CREATE TABLE events (id int, mail text) PARTITION BY RANGE (id);
         CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (100);
@@ -48,9 +49,9 @@ extension RealServers {
 
     @Test(
       "what such a partition deletes, and moves of its primary key, flush as well, until it is mended",
-      arguments: [false, true])
-    func deletesOfPartitionWithoutIdentity(viaRoot: Bool) throws {
-      let installation = try installation(viaRoot: viaRoot)
+      arguments: [("pgoutput", false), ("pgoutput", true), ("wal2json", false)])
+    func deletesOfPartitionWithoutIdentity(mode: String, viaRoot: Bool) throws {
+      let installation = try installation(mode, viaRoot: viaRoot)
       let redis = try installation.redis.client()
       try installation.postgres.query(
         """
@@ -96,12 +97,14 @@ extension RealServers {
 
     @Test(
       "an unlogged partition is not streamed: not ready, and flushed once it is logged",
-      arguments: [
+      arguments: Installation.modes,
+      [
         ("CREATE UNLOGGED TABLE events_2", "events_2"),
         ("CREATE SCHEMA more CREATE UNLOGGED TABLE events_2", "more.events_2"),
       ])
-    func unloggedPartition(creation: String, name: String) throws {
-      let installation = try installation()
+    func unloggedPartition(mode: String, partition: (creation: String, name: String)) throws {
+      let (creation, name) = partition
+      let installation = try installation(mode)
       let redis = try installation.redis.client()
       try installation.postgres.query("\(creation) PARTITION OF public.events FOR VALUES FROM (100) TO (200)")
       try eventually("cdcd is not ready") {

@@ -38,7 +38,7 @@ extension RealServers {
       try populate(redis)
       try redis("SET", "unrelated", "kept")
       try installation.postgres.query(
-        "SELECT pg_drop_replication_slot('cdcd'); SELECT pg_create_logical_replication_slot('cdcd', 'pgoutput')"
+        "SELECT pg_drop_replication_slot('cdcd'); SELECT pg_create_logical_replication_slot('cdcd', '\(installation.mode)')"
       )
       let first = try installation.startCDCD()
       try eventually("the flush deletes") { try FlushProgress.of(first)?.deletedKeys ?? 0 > 0 }

@@ -65,7 +65,8 @@ extension RealServers {
         """
         SELECT pg_drop_replication_slot('cdcd'); UPDATE users SET name = 'never streamed';
         """)
-      try installation.postgres.query("SELECT pg_create_logical_replication_slot('cdcd', 'pgoutput')")
+      try installation.postgres.query(
+        "SELECT pg_create_logical_replication_slot('cdcd', '\(installation.mode)')")
       try expectFlush(installation, "watermark_behind_slot")
     }
 
@@ -95,7 +96,7 @@ extension RealServers {
       try installation.postgres.stop(.immediate)
       let session = try standby.session()
       try session.rows("SELECT pg_promote()")
-      try session.rows("SELECT pg_create_logical_replication_slot('cdcd', 'pgoutput')")
+      try session.rows("SELECT pg_create_logical_replication_slot('cdcd', '\(installation.mode)')")
       installation.setSource(standby.url)
       try installation.startCDCD().waitUntilReady()
       #expect(try installation.gaps("timeline_changed") == 1)

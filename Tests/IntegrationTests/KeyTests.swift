@@ -4,9 +4,10 @@ import Testing
 extension RealServers {
   /// Which keys a committed change deletes, and which not.
   @Suite struct Keys {
-    @Test("insert, update and delete remove the keys of their row and no other")
-    func rowChanges() throws {
-      let installation = try Installation()
+    @Test(
+      "insert, update and delete remove the keys of their row and no other", arguments: Installation.modes)
+    func rowChanges(mode: String) throws {
+      let installation = try Installation(mode: mode)
       let keys = ["user:1", "user:email:ada@example.org", "user:2", "user:email:", "unrelated"]
       let gone = Array(keys.prefix(2))
       for sql in [
@@ -18,9 +19,11 @@ extension RealServers {
       }
     }
 
-    @Test("with REPLICA IDENTITY FULL a changed e-mail removes the key of the old and of the new one")
-    func oldAndNewValue() throws {
-      let installation = try Installation()
+    @Test(
+      "with REPLICA IDENTITY FULL a changed e-mail removes the key of the old and of the new one",
+      arguments: Installation.modes)
+    func oldAndNewValue(mode: String) throws {
+      let installation = try Installation(mode: mode)
       try installation.postgres.query("INSERT INTO users VALUES (1, 'old@example.org'), (2, 'x@example.org')")
       #expect(
         try installation.keysGone(
@@ -31,9 +34,9 @@ extension RealServers {
           == ["user:1", "user:email:old@example.org", "user:email:new@example.org"])
     }
 
-    @Test("NULL gives no key: neither an empty one nor a guessed one")
-    func nullGivesNoKey() throws {
-      let installation = try Installation()
+    @Test("NULL gives no key: neither an empty one nor a guessed one", arguments: Installation.modes)
+    func nullGivesNoKey(mode: String) throws {
+      let installation = try Installation(mode: mode)
       let keys = ["user:1", "user:email:a@example.org", "user:email:", "user:email:null"]
       #expect(
         try installation.keysGone(of: keys, after: "INSERT INTO users VALUES (1, NULL, 'Ada')") == ["user:1"])
@@ -45,9 +48,11 @@ extension RealServers {
           == ["user:1", "user:email:a@example.org"])
     }
 
-    @Test("a composite key has all its columns, and a changed primary key removes the old and the new key")
-    func compositeKeyAndPrimaryKeyChange() throws {
-      let installation = try Installation()
+    @Test(
+      "a composite key has all its columns, and a changed primary key removes the old and the new key",
+      arguments: Installation.modes)
+    func compositeKeyAndPrimaryKeyChange(mode: String) throws {
+      let installation = try Installation(mode: mode)
       let keys = ["order:{7}:item:1", "order:{7}:item:2", "order:{8}:item:1", "order:{71}:item:1"]
       #expect(
         try installation.keysGone(of: keys, after: "INSERT INTO order_items VALUES (7, 1, 'a', 1)")
@@ -62,9 +67,11 @@ extension RealServers {
         try installation.keysGone(of: keys, after: "DELETE FROM order_items") == ["order:{8}:item:1"])
     }
 
-    @Test("quoted, mixed-case and reserved names, and values of every kind of byte")
-    func quotedNames() throws {
-      let installation = try Installation()
+    @Test(
+      "quoted, mixed-case and reserved names, and values of every kind of byte", arguments: Installation.modes
+    )
+    func quotedNames(mode: String) throws {
+      let installation = try Installation(mode: mode)
       let table = #""Shop"."Line ""Items""""#
       let keys = ["Item:1:größe {x} *", "Price:1.50 €", "Item:1:other", "item:1:größe {x} *"]
       #expect(
@@ -75,9 +82,11 @@ extension RealServers {
           == Array(keys.prefix(3)))
     }
 
-    @Test("an unchanged TOAST value, which PostgreSQL leaves out of the new row, still gives its key")
-    func unchangedToast() throws {
-      let installation = try Installation()
+    @Test(
+      "an unchanged TOAST value, which PostgreSQL leaves out of the new row, still gives its key",
+      arguments: Installation.modes)
+    func unchangedToast(mode: String) throws {
+      let installation = try Installation(mode: mode)
       try installation.postgres.query(
         "INSERT INTO documents SELECT 1, 'title', string_agg(md5(n::text), '') FROM generate_series(1, 500) n"
       )
@@ -91,9 +100,9 @@ extension RealServers {
           == ["document:1", "content:\(digest)"])
     }
 
-    @Test("aborted transactions and rolled back savepoints remove nothing")
-    func aborted() throws {
-      let installation = try Installation()
+    @Test("aborted transactions and rolled back savepoints remove nothing", arguments: Installation.modes)
+    func aborted(mode: String) throws {
+      let installation = try Installation(mode: mode)
       try installation.postgres.query(
         "INSERT INTO users SELECT n, n || '@example.org' FROM generate_series(1, 9) n")
       #expect(
@@ -107,9 +116,11 @@ extension RealServers {
             """) == ["user:2", "user:4"])
     }
 
-    @Test("COPY, a transaction over several tables, and one of many rows remove every key")
-    func copyAndManyTables() throws {
-      let installation = try Installation()
+    @Test(
+      "COPY, a transaction over several tables, and one of many rows remove every key",
+      arguments: Installation.modes)
+    func copyAndManyTables(mode: String) throws {
+      let installation = try Installation(mode: mode)
       #expect(
         try installation.keysGone(
           of: ["user:1", "user:2", "user:3", "user:email:b@example.org"],
@@ -129,9 +140,11 @@ extension RealServers {
           == many)
     }
 
-    @Test("where: looks at the old and the new row, when_changed: ignores updates of other columns")
-    func conditions() throws {
-      let installation = try Installation()
+    @Test(
+      "where: looks at the old and the new row, when_changed: ignores updates of other columns",
+      arguments: Installation.modes)
+    func conditions(mode: String) throws {
+      let installation = try Installation(mode: mode)
       let change = { try installation.keysGone(of: ["order:1"], after: $0) }
       #expect(try change("INSERT INTO orders VALUES (1, 7, 'new', 10)") == [])
       #expect(try change("UPDATE orders SET total = 11") == [])
@@ -143,9 +156,9 @@ extension RealServers {
       #expect(try change("DELETE FROM orders") == [])
     }
 
-    @Test("TRUNCATE removes every key of its table and none of another")
-    func truncate() throws {
-      let installation = try Installation()
+    @Test("TRUNCATE removes every key of its table and none of another", arguments: Installation.modes)
+    func truncate(mode: String) throws {
+      let installation = try Installation(mode: mode)
       try installation.postgres.query("INSERT INTO users VALUES (1, 'a@example.org')")
       #expect(
         try installation.keysGone(

@@ -5,9 +5,11 @@ extension RealServers {
   /// Rules name the root of a partitioned table; the stream names the partitions (postgres.md, "Row images").
   @Suite struct Partitions {
     private func installation(
-      rules: [String] = [#"{table: '"Ev.ents"', keys: ['event:{mail}']}"#], triggers: Bool = true
+      _ mode: String, rules: [String] = [#"{table: '"Ev.ents"', keys: ['event:{mail}']}"#],
+      triggers: Bool = true
     ) throws -> Installation {
       var options = Installation.Options()
+      options.mode = mode
       options.schema += """
         CREATE TABLE "Ev.ents" (id int, mail text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
         CREATE TABLE events_1 PARTITION OF "Ev.ents" FOR VALUES FROM (0) TO (100);
@@ -29,9 +31,9 @@ extension RealServers {
       return installation
     }
 
-    @Test("changes of every partition delete the root's keys, and only those")
-    func rows() throws {
-      let installation = try installation()
+    @Test("changes of every partition delete the root's keys, and only those", arguments: Installation.modes)
+    func rows(mode: String) throws {
+      let installation = try installation(mode)
       for (statement, gone) in [
         (#"INSERT INTO "Ev.ents" VALUES (3, 'e'), (103, 'f')"#, ["event:e", "event:f"]),
         (#"UPDATE "Ev.ents" SET mail = 'A' WHERE id = 1"#, ["event:a", "event:A"]),
@@ -47,25 +49,27 @@ extension RealServers {
     }
 
     @Test(
-      "an update that moves a row to another partition is an update, although it comes as a delete and an insert"
-    )
-    func movedRow() throws {
-      let installation = try installation(rules: [
-        #"{table: '"Ev.ents"', on: [update], keys: ['edit:{mail}']}"#
-      ])
+      "an update that moves a row to another partition is an update, although it comes as a delete and an insert",
+      arguments: Installation.modes)
+    func movedRow(mode: String) throws {
+      let installation = try installation(
+        mode,
+        rules: [
+          #"{table: '"Ev.ents"', on: [update], keys: ['edit:{mail}']}"#
+        ])
       #expect(
         try installation.keysGone(
           of: ["edit:b", "edit:c"], after: #"UPDATE "Ev.ents" SET id = 104 WHERE id = 2"#)
           == ["edit:b"])
     }
 
-    @Test("a ruled table that becomes a partition", arguments: [true, false])
-    func attachedTable(isRootRuled: Bool) throws {
+    @Test("a ruled table that becomes a partition", arguments: [true, false], Installation.modes)
+    func attachedTable(isRootRuled: Bool, mode: String) throws {
       let rules = [
         isRootRuled ? #"{table: '"Ev.ents"', keys: ['event:{mail}']}"# : nil,
         "{table: loner, on: [update], keys: ['loner:{mail}']}",
       ]
-      let installation = try installation(rules: rules.compactMap { $0 })
+      let installation = try installation(mode, rules: rules.compactMap { $0 })
       try installation.postgres.query(
         #"INSERT INTO loner VALUES (201, 'x'), (202, 'y'); ALTER TABLE events_2 ATTACH PARTITION loner FOR VALUES FROM (200) TO (300)"#
       )
@@ -83,17 +87,18 @@ extension RealServers {
 
     @Test(
       "TRUNCATE of a single partition flushes the root's rules",
-      arguments: ["events_1", "events_2", "events_2_1", "\"Ev.ents\""])
-    func truncate(partition: String) throws {
-      let installation = try installation()
+      arguments: ["events_1", "events_2", "events_2_1", "\"Ev.ents\""],
+      Installation.modes)
+    func truncate(partition: String, mode: String) throws {
+      let installation = try installation(mode)
       #expect(
         try installation.keysGone(of: ["event:never cached", "user:1"], after: "TRUNCATE \(partition)")
           == ["event:never cached"])
     }
 
-    @Test("a partition made while cdcd streams is a partition at once")
-    func newPartition() throws {
-      let installation = try installation(triggers: false)
+    @Test("a partition made while cdcd streams is a partition at once", arguments: Installation.modes)
+    func newPartition(mode: String) throws {
+      let installation = try installation(mode, triggers: false)
       let gone = try installation.keysGone(
         of: ["event:z", "event:other"],
         after: """
@@ -104,9 +109,11 @@ extension RealServers {
       #expect(gone == ["event:z"])
     }
 
-    @Test("a partition that was dropped before its changes were read: the root's rules are flushed")
-    func droppedPartition() throws {
-      let installation = try installation(triggers: false)
+    @Test(
+      "a partition that was dropped before its changes were read: the root's rules are flushed",
+      arguments: Installation.modes)
+    func droppedPartition(mode: String) throws {
+      let installation = try installation(mode, triggers: false)
       #expect(
         try installation.keysGone(
           of: ["event:c", "user:1"],
@@ -116,20 +123,20 @@ extension RealServers {
 
     @Test("without event triggers a detached partition is noticed by its next change")
     func detachedPartition() throws {
-      let installation = try installation(triggers: false)
+      let installation = try installation("pgoutput", triggers: false)
       #expect(
         try installation.keysGone(of: ["event:a"], after: "UPDATE events_1 SET mail = 'A' WHERE id = 1")
           == ["event:a"])
-      try installation.postgres.query(
-        #"ALTER PUBLICATION cdcd ADD TABLE events_1; ALTER TABLE "Ev.ents" DETACH PARTITION events_1"#)
+      try installation.postgres.query("ALTER PUBLICATION cdcd ADD TABLE events_1")
+      try installation.postgres.query(#"ALTER TABLE "Ev.ents" DETACH PARTITION events_1"#)
       #expect(
         try installation.keysGone(of: ["event:b"], after: "UPDATE events_1 SET mail = 'z' WHERE id = 1")
           == ["event:b"])
     }
 
-    @Test("the stream waits for the catalogue only as long as it must")
-    func catalogueAway() throws {
-      let installation = try installation()
+    @Test("the stream waits for the catalogue only as long as it must", arguments: Installation.modes)
+    func catalogueAway(mode: String) throws {
+      let installation = try installation(mode)
       // Placing a partition needs the query connection, which is cut again and again.
       for number in 0..<5 {
         try installation.postgres.query(

@@ -110,7 +110,9 @@ extension RealServers {
 
     @Test("setup can be repeated, and --dry-run changes nothing")
     func setupTwice() throws {
-      let installation = try Installation(start: false)
+      var options = Installation.Options()
+      options.mode = "pgoutput"
+      let installation = try Installation(options, start: false)
       let count = """
         SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots)
         """

@@ -7,7 +7,7 @@ extension RealServers {
 
     /// Rules on two tables, a stale value and a lease of the first, and a value of the second that has to stay.
     private func twoTables() throws -> Installation {
-      let installation = try Installation()
+      let installation = try Installation(mode: "pgoutput")
       try installation.postgres.query("INSERT INTO users VALUES (1); INSERT INTO order_items VALUES (1, 1)")
       try installation.expectSettled()
       let redis = try installation.redis.client()

@@ -64,7 +64,7 @@ final class Instance {
       command: options.command, leases: options.leases, onGap: options.onGap,
       acceptGap: acceptGap, runIdentifier: "run-\(index)-\(runs)",
       replicas: isOnce ? [] : world.replicas.map(\.name), flushRate: options.flushRate,
-      losslessCrash: options.losslessCrash)
+      losslessCrash: options.losslessCrash, plugin: options.plugin)
     world.trace { "\(name): starts, run \(runs)" }
     process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))
     drain()
@@ -278,7 +278,8 @@ final class Instance {
     case .querySnapshot: source.open { $0.query { .snapshot($0.snapshot()) } }
     case .queryCurrentTransaction: source.open { $0.query { .currentTransaction($0.currentTransaction()) } }
     case .queryWALEnd: source.open { $0.query { .walEnd(LSN($0.walEnd)) } }
-    case .queryLineage(let oid): source.open { $0.query { .lineage($0.lineage(of: oid), $0.snapshot()) } }
+    case .queryLineage(let table):
+      source.open { $0.query { .lineage($0.lineage(of: table), $0.snapshot()) } }
     case .queryBlocker: source.open { $0.query { _ in .blocker(nil) } }
     case .askReplica(let replica): replicas.ask(replica, for: process)
     case .reconnectQuery: source.open { $0.reconnectQuery() }

@@ -237,8 +237,8 @@ final class ModelPostgres {
 
   /// What the catalogue says of a table. Each partition is made by the first transaction
   /// that writes to it, and nobody sees it before that transaction is visible.
-  func lineage(of oid: UInt32) -> TableLineage? {
-    guard let table = StreamedTable.of(oid) else { return nil }
+  func lineage(of reference: TableReference) -> TableLineage? {
+    guard let table = StreamedTable.of(reference) else { return nil }
     let own = TableName(schema: "public", name: table.name)
     guard let partition = table.partition else { return TableLineage(names: [own], isPublished: true) }
     let isThere = commits.contains { commit in

@@ -1,3 +1,4 @@
+import Invalidation
 import Testing
 
 /// The oracle is worth something only if it turns red when something is broken: each mutation breaks one part
@@ -44,12 +45,20 @@ struct MutationTests {
     discover(.watermarkElsewhere, within: 30) { $0.faults = [.redisRestore] }
   }
 
-  @Test func silentDDL() {
-    discover(.silentDDL, within: 20) { $0.alterPerMille = 60 }
+  @Test(arguments: [OutputPlugin.pgoutput, .wal2json])
+  func silentDDL(plugin: OutputPlugin) {
+    discover(.silentDDL, within: 20) {
+      $0.plugin = plugin
+      $0.alterPerMille = 60
+    }
   }
 
-  @Test func partitionsUnknown() {
-    discover(.noPartitions, within: 5) { $0.partitioned = true }
+  @Test(arguments: [OutputPlugin.pgoutput, .wal2json])
+  func partitionsUnknown(plugin: OutputPlugin) {
+    discover(.noPartitions, within: 5) {
+      $0.plugin = plugin
+      $0.partitioned = true
+    }
   }
 
   @Test func confirmationOnReceipt() { discover(.confirmEarly, within: 5) }

@@ -16,11 +16,16 @@ struct StreamedTable: Hashable {
   var name: String { table.name + (partition.map { "_\($0)" } ?? "") }
   var oid: UInt32 { table.oid + (partition.map { 1 + $0.rawValue } ?? 0) }
 
-  static func of(_ oid: UInt32) -> StreamedTable? {
+  static func of(_ reference: TableReference) -> StreamedTable? {
     let streamed = Table.allCases.flatMap { table in
       [StreamedTable(table: table)] + Partition.allCases.map { StreamedTable(table: table, partition: $0) }
     }
-    return streamed.first { $0.oid == oid }
+    return streamed.first { table in
+      switch reference {
+      case .identified(let oid): table.oid == oid
+      case .named(let name): name == TableName(schema: "public", name: table.name)
+      }
+    }
   }
 }
 

@@ -26,6 +26,9 @@ struct PgoutputEncoder {
     return encoder.bytes
   }
 
+  /// The message of another plugin.
+  mutating func text(_ text: String) { bytes.append(contentsOf: text.utf8) }
+
   mutating func begin(finalLSN: UInt64, time: Int64, xid: UInt32) {
     byte("B")
     int64(finalLSN)

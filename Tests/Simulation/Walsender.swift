@@ -163,18 +163,38 @@ final class Walsender {
     nextCommit += 1
     guard commit.commitLSN >= startLSN else { return true }
     let visible = commit.changes.filter { change in
-      change.kind == .truncate
+      // wal2json asks no publication.
+      if world.options.plugin == .wal2json { return true }
+      return change.kind == .truncate
         ? change.tables.contains(where: \.isPublished) : change.table.isPublished && !change.isLeftOut
     }
     // PostgreSQL 15 sends nothing for a transaction without published changes, older ones Begin and Commit.
-    if visible.isEmpty, !world.options.sendsEmptyTransactions {
+    if visible.isEmpty, !world.options.sendsEmptyTransactions, world.options.plugin == .pgoutput {
       sentPosition = commit.endLSN
       return true
     }
-    current = encode(commit, visible)
+    current = world.options.plugin == .wal2json ? encodeJSON(commit) : encode(commit, visible)
     currentIndex = 0
     currentCommit = commit
     return true
+  }
+
+  private func encodeJSON(_ commit: Commit) -> [[UInt8]] {
+    let time = world.serverClock(at: commit.time)
+    var texts: [String] = []
+    for change in commit.changes.flatMap({ StreamedChange.of($0, byPartition: world.options.partitioned) }) {
+      if change.change.kind == .alter, world.options.mutation != .silentDDL {
+        let content = "ALTER TABLE\n\"public\".\"\(change.change.table.name)\""
+        texts.append(Wal2jsonEncoder.message(prefix: "cdcd.ddl", content))
+      }
+      texts += Wal2jsonEncoder.change(change)
+    }
+    func frame(_ lsn: UInt64, _ text: String) -> [UInt8] {
+      PgoutputEncoder.data(lsn, clock: world.serverClock) { $0.text(text) }
+    }
+    return [frame(commit.firstLSN, Wal2jsonEncoder.begin(commit, time: time))]
+      + texts.map { frame(commit.firstLSN, $0) }
+      + [frame(commit.endLSN, Wal2jsonEncoder.commit(commit, time: time))]
   }
 
   private func encode(_ commit: Commit, _ changes: [Change]) -> [[UInt8]] {

@@ -71,6 +71,8 @@ struct WorldOptions {
   var deletePercent = 15
   var truncatePerMille = 10
   var alterPerMille = 0
+  /// What the stream is written in.
+  var plugin = OutputPlugin.pgoutput
   /// The users have partitions, which the stream names.
   var partitioned = false
   /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
@@ -132,6 +134,7 @@ struct WorldOptions {
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
     defer { drawSecondDeletes(seed, allowed) }
+    defer { drawPlugin(seed) }
     drawPartitions(seed)
     guard wantsFaults else {
       checksProgress = true
@@ -159,6 +162,14 @@ struct WorldOptions {
     var random = Randomness(seed: seed ^ 0x9A27)
     partitioned = random.chance(250)
     losslessCrash = random.chance(800)
+  }
+
+  private mutating func drawPlugin(_ seed: UInt64) {
+    var random = Randomness(seed: seed ^ 0x3A50)
+    guard random.chance(250) else { return }
+    plugin = .wal2json
+    // It asks no publication.
+    faults.removeAll { $0 == .republished }
   }
 
   /// Replicas and plain SETs, dealt apart so that the other worlds stay what they were.

@@ -15,5 +15,8 @@ server_packages=(postgresql-15 redis-server redis-tools util-linux)
 # To search the protocol's model: spin writes a verifier in C, which gcc compiles.
 model_packages=(spin gcc libc6-dev)
 
+# The output plugin that source.mode: wal2json streams with.
+plugin_packages=(postgresql-15-wal2json)
+
 # For the tests that run README's Python.
 python_packages=(python3 python3-venv)

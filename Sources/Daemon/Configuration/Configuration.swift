@@ -20,6 +20,9 @@ package struct Configuration: Sendable {
     package var losslessCrash = false
 
     package init(postgres: String) { self.postgres = postgres }
+
+    /// What decodes the WAL.
+    package var plugin: OutputPlugin { mode == .wal2json ? .wal2json : .pgoutput }
   }
 
   package struct Redis: Sendable {

@@ -12,7 +12,12 @@ extension ConfigurationReader {
       known: ["postgres", "mode", "slot", "publication", "replicas", "retain", "lossless_crash"],
       required: ["postgres"])
     guard let fields else { return nil }
-    refuseUnbuiltMode(fields["mode"])
+    let mode = mode(fields["mode"])
+    if mode == .wal2json, let node = fields["publication"] {
+      problem(
+        "publication, which wal2json does not use", expected: "source.mode: pgoutput, or no publication",
+        at: node.place)
+    }
     let replicas = replicas(fields["replicas"])
     let slot = value(fields["slot"], expected: "1 to 63 of a-z, 0-9 and _") { Self.slotName($0) }
     let publication = value(fields["publication"], expected: "a name of 1 to 63 bytes") {
@@ -32,6 +37,7 @@ extension ConfigurationReader {
     guard let postgres else { return nil }
     requirePorts(postgres, at: fields["postgres"]?.place)
     var source = Configuration.Source(postgres: postgres)
+    source.mode = mode ?? source.mode
     source.slot = slot ?? source.slot
     source.publication = publication ?? source.publication
     source.replicas = replicas
@@ -65,11 +71,13 @@ extension ConfigurationReader {
       at: place)
   }
 
-  private mutating func refuseUnbuiltMode(_ node: Node?) {
-    guard let mode: Configuration.Source.Mode = choice(node), mode != .pgoutput else { return }
+  private mutating func mode(_ node: Node?) -> Configuration.Source.Mode? {
+    guard let mode: Configuration.Source.Mode = choice(node), mode == .notify else { return choice(node) }
     problem(
-      "the mode \"\(mode.rawValue)\", which is not built yet", expected: "pgoutput, which works today",
+      "the mode \"\(mode.rawValue)\", which is not built yet",
+      expected: "pgoutput or wal2json, which work today",
       at: node?.place)
+    return nil
   }
 
   /// Source: PostgreSQL manual, chapter 27.2.6.1 "Querying and Manipulating Replication Slots".

@@ -18,12 +18,13 @@ extension EventLoop {
         targets: [configuration.redis.address.redacted],
         replicas: source.replicas.map(Configuration.Source.redacted),
         flushRate: configuration.redis.flushRate,
-        losslessCrash: source.losslessCrash
+        losslessCrash: source.losslessCrash, plugin: source.plugin
       ),
       source: PostgresSourceConfiguration(
-        connection: source.postgres, slot: source.slot, publication: source.publication,
+        connection: source.postgres, slot: source.slot, plugin: source.plugin,
+        publication: source.publication,
         tables: IdentityCoverage.tableNames(of: configuration.rules),
-        oldRowColumns: IdentityCoverage.oldRowColumns(of: configuration.rules)),
+        ruleColumns: IdentityCoverage.ruleColumns(of: configuration.rules)),
       targets: [configuration.redis.address], replicas: replicas, board: board, logger: logger)
   }
 

@@ -23,7 +23,9 @@ extension Shell {
     case .queryCurrentTransaction: ask(.currentTransaction)
     case .queryWALEnd: ask(.walEnd)
     case .queryBlocker: ask(.blocker)
-    case .queryLineage(let table): ask(.lineage(of: table, publication: sourceConfiguration.publication))
+    case .queryLineage(let table):
+      let source = sourceConfiguration
+      ask(.lineage(of: table, publication: source.plugin == .pgoutput ? source.publication : nil))
     case .reconnectQuery: renewQuery()
     case .askReplica(let replica): askReplica(replica)
     case .connectRedis(let target): connectRedis(target)

@@ -22,8 +22,7 @@ extension Shell {
   func startReplication(at position: LSN) {
     guard case .connected(let replication) = source else { return }
     do throws(SourceFailure) {
-      try replication.start(
-        slot: sourceConfiguration.slot, publication: sourceConfiguration.publication, at: position)
+      try replication.start(sourceConfiguration, at: position)
       source = .starting(replication, deadline: Clock.monotonic() + Shell.startTime)
     } catch {
       loseSource(error)

@@ -34,7 +34,8 @@ package enum CoverageGate {
     do {
       let session = try CatalogSession(connection: configuration.source.postgres)
       let triggers = try DDLTriggers.read(from: session)
-      return try IdentityCoverage.findings(rules: configuration.rules, session: session)
+      return try IdentityCoverage.findings(
+        rules: configuration.rules, plugin: configuration.source.plugin, session: session)
         + ConditionCheck.findings(rules: configuration.rules, session: session)
         + (triggers.areInstalled
           ? [] : [Finding(.warning, DDLTriggers.problem, remedy: "Needed: " + triggers.remedy + ".")])

@@ -45,6 +45,8 @@ extension [Finding] {
 extension CatalogError {
   /// The error, and where a right is missing, which ones `check` and `setup` need.
   package var advice: String {
+    // undefined_file
+    if sqlState == "58P01" { return description + missingPluginRemedy }
     // 42501 is insufficient_privilege.
     guard sqlState == "42501" else { return description }
     return description

@@ -6,7 +6,7 @@ package import PostgresSource
 package enum IdentityCoverage {
   /// What is wrong with the ruled tables; empty when every rule can follow every change.
   package static func findings(
-    rules: [Rule], session: CatalogSession
+    rules: [Rule], plugin: OutputPlugin, session: CatalogSession
   ) throws(CatalogError) -> [Finding] {
     var findings: [Finding] = []
     for name in tableNames(of: rules) {
@@ -14,7 +14,7 @@ package enum IdentityCoverage {
         findings.append(missingTable(name))
         continue
       }
-      findings += self.findings(table, rules: rules.filter { $0.table == name })
+      findings += self.findings(table, rules: rules.filter { $0.table == name }, plugin: plugin)
     }
     return findings
   }
@@ -26,13 +26,13 @@ package enum IdentityCoverage {
     return names
   }
 
-  /// By the rule's number, what it reads of old rows; rules that follow inserts alone read none.
-  static func oldRowColumns(of rules: [Rule]) -> [Int: OldRowColumns] {
-    let followers = rules.enumerated().filter { !$1.operations.isDisjoint(with: [.update, .delete]) }
-    return Dictionary(
-      uniqueKeysWithValues: followers.map { number, rule in
-        (number, OldRowColumns(table: rule.table, columns: rule.columns))
-      })
+  /// What each rule reads, in the order of the file; rules that follow inserts alone read nothing of old rows.
+  static func ruleColumns(of rules: [Rule]) -> [RuleColumns] {
+    rules.map { rule in
+      RuleColumns(
+        table: rule.table, columns: rule.columns,
+        ofOldRows: !rule.operations.isDisjoint(with: [.update, .delete]))
+    }
   }
 
   static func missingTable(_ name: TableName) -> Finding {
@@ -42,11 +42,11 @@ package enum IdentityCoverage {
     ).toldWhileRunning()
   }
 
-  static func findings(_ table: RuledTable, rules: [Rule]) -> [Finding] {
+  static func findings(_ table: RuledTable, rules: [Rule], plugin: OutputPlugin) -> [Finding] {
     if let finding = unsuitable(table) { return [finding] }
     var findings = rules.flatMap { columnFindings($0, table) }
     for leaf in table.leaves where leaf.kind == "r" {
-      let found = leafFindings(leaf, rules: rules)
+      let found = leafFindings(leaf, rules: rules, plugin)
       findings += leaf.table == table.name ? found : found.map { $0.toldWhileRunning() }
     }
     for leaf in table.leaves where leaf.kind == "f" {
@@ -103,13 +103,17 @@ package enum IdentityCoverage {
     }
   }
 
-  private static func leafFindings(_ leaf: RuledTable.Leaf, rules: [Rule]) -> [Finding] {
+  private static func leafFindings(
+    _ leaf: RuledTable.Leaf, rules: [Rule], _ plugin: OutputPlugin
+  ) -> [Finding] {
     let remedy = "ALTER TABLE \(leaf.table.quoted) REPLICA IDENTITY FULL;"
     guard leaf.hasUsableIdentity else {
       return [
         Finding(
-          "\(leaf.table.quoted) has no usable replica identity: once it is published, "
-            + "every UPDATE and DELETE of the application on it fails.",
+          "\(leaf.table.quoted) has no usable replica identity: "
+            + (plugin == .pgoutput
+              ? "once it is published, every UPDATE and DELETE of the application on it fails."
+              : "wal2json leaves out its updates and deletes."),
           remedy: remedy)
       ]
     }

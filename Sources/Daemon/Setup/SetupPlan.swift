@@ -34,19 +34,21 @@ package struct SetupPlan: Sendable, Equatable {
       }
       tables.append(table)
       plan.findings += IdentityCoverage.findings(
-        table, rules: configuration.rules.filter { $0.table == name })
+        table, rules: configuration.rules.filter { $0.table == name }, plugin: source.plugin)
     }
     plan.findings += try ConditionCheck.findings(rules: configuration.rules, session: session)
     let slot = try SlotFacts.read(source.slot, from: session)
-    plan.findings += slot.findings(source.slot)
-    if let publication = try PublicationFacts.read(source.publication, from: session) {
+    plan.findings += slot.findings(source.slot, plugin: source.plugin)
+    if source.plugin == .wal2json {
+      // Of every table, published or not.
+    } else if let publication = try PublicationFacts.read(source.publication, from: session) {
       plan.complete(publication, tables, user: slot.user)
     } else if !tables.isEmpty {
       plan.create(source.publication, tables, user: slot.user)
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
     plan.complete(try DDLTriggers.read(from: session))
-    if slot.slot == nil { plan.steps.append(Self.creation(ofSlot: source.slot)) }
+    if slot.slot == nil { plan.steps.append(Self.creation(ofSlot: source.slot, source.plugin)) }
     return plan
   }
 
@@ -109,11 +111,12 @@ package struct SetupPlan: Sendable, Equatable {
         isOptional: true, isForOthers: !triggers.mayInstall))
   }
 
-  private static func creation(ofSlot name: String) -> Step {
+  private static func creation(ofSlot name: String, _ plugin: OutputPlugin) -> Step {
     Step(
       problem: "There is no replication slot \(name).",
       statement:
-        "SELECT pg_create_logical_replication_slot(\(CatalogSession.quoted(literal: name)), 'pgoutput');")
+        "SELECT pg_create_logical_replication_slot(\(CatalogSession.quoted(literal: name)), '\(plugin.rawValue)');"
+    )
   }
 
   /// Decoding what was written before the publication existed would fail.

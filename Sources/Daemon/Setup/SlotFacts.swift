@@ -1,3 +1,4 @@
+import Invalidation
 import PostgresSource
 
 /// The replication slot of cdcd, and what the server needs for it.
@@ -44,7 +45,7 @@ extension SlotFacts {
     """
 
   /// What keeps the slot from being used, or from being made.
-  func findings(_ name: String) -> [Finding] {
+  func findings(_ name: String, plugin: OutputPlugin) -> [Finding] {
     var findings: [Finding] = []
     if isInRecovery {
       findings.append(
@@ -63,7 +64,7 @@ extension SlotFacts {
           "The role \(user) may not replicate.",
           remedy: "ALTER ROLE \(CatalogSession.quoted(identifier: user)) REPLICATION;"))
     }
-    if let finding = slot.flatMap({ slotFinding(name, $0) }) { findings.append(finding) }
+    if let finding = slot.flatMap({ slotFinding(name, $0, plugin) }) { findings.append(finding) }
     if slot == nil, freeSlots < 1 {
       findings.append(
         Finding(
@@ -74,14 +75,14 @@ extension SlotFacts {
     return findings
   }
 
-  private func slotFinding(_ name: String, _ slot: Slot) -> Finding? {
+  private func slotFinding(_ name: String, _ slot: Slot, _ wanted: OutputPlugin) -> Finding? {
     let drop = "SELECT pg_drop_replication_slot(\(CatalogSession.quoted(literal: name)));"
     if slot.walStatus == "lost" {
       return Finding(
         "The slot \(name) is lost: the server removed WAL that it still needed.",
         remedy: "\(drop) and run cdcd setup again; cdcd then flushes the keys of the rules")
     }
-    guard let plugin = slot.plugin, plugin == "pgoutput" else {
+    guard let plugin = slot.plugin, plugin == wanted.rawValue else {
       return Finding(
         "The slot \(name) belongs to \(slot.plugin.map { "the plugin \($0)" } ?? "physical replication").",
         remedy: "Name another in source.slot, or \(drop)")

@@ -16,8 +16,8 @@ package enum Effect: Sendable {
   case queryWALEnd
   /// Ask on the query connection which transaction is the oldest.
   case queryBlocker
-  /// Ask on the query connection what the catalogue says of the table with this `oid`.
-  case queryLineage(of: UInt32)
+  /// Ask on the query connection what the catalogue says of this table.
+  case queryLineage(of: TableReference)
   /// Open the query connection again; replication is untouched.
   case reconnectQuery
 

@@ -30,8 +30,10 @@ extension Engine {
   /// Whether old rows of the present transaction may lack what the rule reads. One that was mended is not forgotten:
   /// Redis may lose the flushes, and then its changes come again.
   func mistrustsOldRows(of rule: Int, in relation: BoundRelation) -> Bool {
-    // A partition under its own name says which columns it carries.
-    guard let table = bareTables[rule], configuration.rules[rule].table == relation.relation.table else {
+    // A partition under its own name says which columns it carries, and each row of wal2json does.
+    guard configuration.plugin == .pgoutput, let table = bareTables[rule],
+      configuration.rules[rule].table == relation.relation.table
+    else {
       return false
     }
     guard let end = table.mendedAt else { return true }

@@ -6,7 +6,7 @@ extension Engine {
     guard queries.link == .idle, source.phase == .streaming else { return }
     if let unplaced = stream.unplaced, unplaced.askAt <= now.monotonic {
       queries.link = .asking(since: now.monotonic)
-      return emit(.queryLineage(of: unplaced.relation.identifier))
+      return emit(.queryLineage(of: reference(to: unplaced.relation)))
     }
     if flushes.job?.phase == .needsTransaction {
       flushes.job?.phase = .askingTransaction
@@ -116,6 +116,7 @@ extension Engine {
     noticeUnpublished(facts)
     noticePublication(facts)
     noticeBareTables(facts)
+    noticeMissingColumns(facts)
     guard source.phase == .streaming else { return }
     queries.isSnapshotNeeded = true
     askIfNeeded()

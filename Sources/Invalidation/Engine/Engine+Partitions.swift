@@ -5,6 +5,10 @@ extension Engine {
     !partitioned.isEmpty && !partitioned.contains(relation.table)
   }
 
+  func reference(to relation: Relation) -> TableReference {
+    configuration.plugin == .wal2json ? .named(relation.table) : .identified(relation.identifier)
+  }
+
   mutating func askForLineage(_ relation: Relation) {
     stream.unplaced = StreamState.Unplaced(relation: relation)
     askIfNeeded()
@@ -24,7 +28,7 @@ extension Engine {
     if let xid = stream.transaction?.xid, !snapshot.sees(xid) { return askAgain(unplaced, xid) }
     stream.unplaced = nil
     let ruled = lineage?.names.intersection(statistics.tables) ?? []
-    if ruled.isEmpty, lineage?.isPublished != true {
+    if ruled.isEmpty, lineage?.isPublished != true || mayHaveLeft(unplaced.relation, lineage) {
       bindDeparted(unplaced.relation)
     } else {
       bind(
@@ -40,11 +44,21 @@ extension Engine {
     let columns = Set(relation.columns.map(\.name))
     let known = stream.known[relation.table]?.tables.intersection(statistics.tables) ?? []
     let fitting = partitioned.filter { table in
-      configuration.rules.allSatisfy { $0.table != table || columns.isSuperset(of: $0.columns) }
+      // wal2json describes no table.
+      configuration.plugin == .wal2json
+        || configuration.rules.allSatisfy { $0.table != table || columns.isSuperset(of: $0.columns) }
     }
     openGap(.tableChanged, rules: rules(of: partitioned.union(known)))
     guard source.phase == .streaming else { return }
     bind(relation, as: known.isEmpty ? Set(fitting) : known)
+  }
+
+  /// wal2json tells of every table, so that one which was detached goes on in the stream. It was a partition at this change
+  /// only if its description was written since.
+  private func mayHaveLeft(_ relation: Relation, _ lineage: TableLineage?) -> Bool {
+    guard configuration.plugin == .wal2json, let xid = stream.transaction?.xid else { return false }
+    guard stream.known[relation.table] == nil, let describedBy = lineage?.describedBy else { return false }
+    return Int32(bitPattern: describedBy &- xid) > 0
   }
 
   /// A transaction that stays invisible, as behind a synchronous standby, must not hold up the others: a flush, which
@@ -72,9 +86,15 @@ extension Engine {
 
   /// A look at the catalogue while the stream flows.
   mutating func noticePartitions(_ facts: SourceFacts) {
-    if partitioned != facts.partitioned || partitions != facts.partitions { forgetPlaces() }
+    // wal2json tells of no attachment.
+    if partitioned != facts.partitioned || partitions != facts.partitions
+      || partitionTree != facts.partitionTree
+    {
+      forgetPlaces()
+    }
     partitioned = facts.partitioned
     partitions = facts.partitions
+    partitionTree = facts.partitionTree
   }
 
   /// DDL was told of, or found: any table may be another's partition by now, or have another name.

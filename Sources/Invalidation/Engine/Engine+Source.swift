@@ -8,6 +8,7 @@ extension Engine {
     source.facts = facts
     partitioned = facts.partitioned
     partitions = facts.partitions
+    partitionTree = facts.partitionTree
     source.failure = nil
     source.blocker = nil
     stream.serverEnd = facts.flushLSN
@@ -88,6 +89,7 @@ extension Engine {
     }
     if plan.continues { noticePublication(facts) } else { reopenTableChanges(since: plan.position) }
     noticeBareTables(facts)
+    noticeMissingColumns(facts)
     guard source.phase == .streaming else { return }
     if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)

@@ -127,6 +127,7 @@ extension Engine {
     for (rule, table) in bareTables.sorted(by: { $0.key < $1.key }) where table.mendedAt == nil {
       add("rules", bareTableProblem(rule, table.name))
     }
+    for rule in missingColumns.keys.sorted() { add("rules", missingColumnProblem(rule, in: missingColumns)) }
     return reasons
   }
 

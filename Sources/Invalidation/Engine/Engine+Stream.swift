@@ -14,7 +14,10 @@ extension Engine {
       switch try ReplicationFrame.decode(message) {
       case .data(let serverEnd, let payload):
         if serverEnd > stream.serverEnd { stream.serverEnd = serverEnd }
-        try receiveData(message, at: payload)
+        switch configuration.plugin {
+        case .pgoutput: try receiveData(message, at: payload)
+        case .wal2json: try receiveJSON(message, at: payload)
+        }
       case .keepalive(let end, let replyRequested):
         keepalive(end, replyRequested: replyRequested)
       }
@@ -30,15 +33,22 @@ extension Engine {
     case .update(let relation): change(.update, column: 1, relation, message)
     case .delete(let relation): change(.delete, column: 2, relation, message)
     case .begin(let xid, let position, let commitTime):
-      if stream.transaction != nil { malformed("a Begin inside a transaction") }
-      stream.transaction = StreamState.Transaction(xid: xid, position: position, commitTime: commitTime)
+      begin(xid: xid, position: position, commitTime: commitTime)
     case .commit(let end): commit(end)
-    case .relation(let relation):
-      mayBePartition(relation) ? askForLineage(relation) : bind(relation, as: [relation.table])
+    case .relation(let relation): place(relation)
     case .truncate(let relations): truncate(relations, message)
     case .logicalMessage("cdcd.ddl", let content): tableChanged(by: message.extracting(content))
     case .logicalMessage, .irrelevant: break
     }
+  }
+
+  mutating func begin(xid: UInt32, position: LSN, commitTime: Int64) {
+    if stream.transaction != nil { malformed("a Begin inside a transaction") }
+    stream.transaction = StreamState.Transaction(xid: xid, position: position, commitTime: commitTime)
+  }
+
+  mutating func place(_ relation: Relation) {
+    mayBePartition(relation) ? askForLineage(relation) : bind(relation, as: [relation.table])
   }
 
   // MARK: Changes
@@ -54,13 +64,19 @@ extension Engine {
       isHeld(message, for: index)
       return
     }
+    change(operation, column: column, index, message)
+  }
+
+  /// The images of `stream` lie in `text`.
+  @inline(__always)
+  mutating func change(_ operation: Operations, column: Int, _ index: Int, _ text: Span<UInt8>) {
     statistics.changes[stream.tables[index]][column] += 1
     var incomplete: [Int] = []
     for rule in stream.relations[index].rules {
       let isMistrusted =
         !bareTables.isEmpty && mistrustsOldRows(of: rule.index, in: stream.relations[index])
       let outcome = rule.render(
-        operation, stream.images, of: message, mistrustingNulls: isMistrusted, into: &stream.scratch)
+        operation, stream.images, of: text, mistrustingNulls: isMistrusted, into: &stream.scratch)
       if outcome == .incomplete { incomplete.append(rule.index) }
     }
     if !incomplete.isEmpty { openGap(.incompleteRow, rules: incomplete) }
@@ -114,7 +130,7 @@ extension Engine {
     }
   }
 
-  private mutating func commit(_ end: LSN) {
+  mutating func commit(_ end: LSN) {
     guard let transaction = stream.transaction else { return malformed("a Commit without a Begin") }
     stream.transaction = nil
     statistics.transactions += 1
@@ -159,8 +175,12 @@ extension Engine {
   /// `tables` are the names under which the rules know it.
   mutating func bind(_ relation: Relation, as tables: Set<TableName>, isPartition: Bool = false) {
     let moving = isPartition ? tables : partitioned.union(partitions)
-    let bound = BoundRelation(relation, tables: tables, moving: moving, rules: configuration.rules)
-    compareWithKnown(bound)
+    let bound = BoundRelation(
+      described(relation, as: tables), tables: tables, moving: moving, rules: configuration.rules)
+    switch configuration.plugin {
+    case .pgoutput: compareWithKnown(relation, as: tables)
+    case .wal2json: compareWithKnown(relation.table, as: tables)
+    }
     keep(bound, table: statistics.tables.firstIndex(where: tables.contains) ?? -1)
     for rule in bound.rules {
       guard let problem = rule.problem, stream.reported.insert(problem).inserted else { continue }
@@ -201,6 +221,10 @@ extension Engine {
       if stream.misplaced[index] != nil { openGap(.tableChanged, rules: rules(of: partitioned)) }
       return
     }
+    truncate(at: index)
+  }
+
+  mutating func truncate(at index: Int) {
     statistics.changes[stream.tables[index]][3] += 1
     let rules = stream.relations[index].rules.filter { $0.operations.contains(.truncate) }.map(\.index)
     if !rules.isEmpty { openGap(.truncate, rules: rules) }

@@ -31,21 +31,28 @@ extension Engine {
   }
 
   /// Without the event triggers, a table that is described otherwise than before tells of the DDL between.
-  mutating func compareWithKnown(_ bound: BoundRelation) {
-    let table = bound.relation.table
+  mutating func compareWithKnown(_ relation: Relation, as tables: Set<TableName>) {
+    let differs = stream.known[relation.table].map { !relation.hasRows(like: $0.relation) } ?? false
+    note(StreamState.KnownRelation(relation: relation, tables: tables), differs: differs)
+  }
+
+  /// Remembers how a table is described by now; one that is described otherwise, or that concerns other tables' rules
+  /// than before, is a gap of theirs.
+  mutating func note(_ description: StreamState.KnownRelation, differs: Bool) {
+    let table = description.relation.table
     let known = stream.known[table]
-    guard !bound.rules.isEmpty || known != nil else { return }
+    guard known != nil || statistics.tables.contains(where: description.tables.contains) else { return }
     let position = stream.transaction?.position ?? stream.received
-    var present = StreamState.KnownRelation(
-      relation: bound.relation, tables: bound.tables, position: position)
+    var present = description
+    present.position = position
     if let known {
       // A replay describes the table as it was.
       guard position >= known.position else { return }
       present.changedAt = known.changedAt
       present.changedTables = known.changedTables
       // Other tables: it was detached, or attached.
-      if known.tables != bound.tables || !bound.relation.hasRows(like: known.relation) {
-        let concerned = known.tables.union(bound.tables)
+      if known.tables != present.tables || differs {
+        let concerned = known.tables.union(present.tables)
         present.changedAt = position
         present.changedTables.formUnion(concerned)
         openGap(.tableChanged, rules: rules(of: concerned))

@@ -16,9 +16,14 @@ extension Engine {
 
   var unpublishedProblem: String {
     let tables = source.unpublished.map(\.description).sorted().joined(separator: ", ")
+    let (carrier, remedy) =
+      switch configuration.plugin {
+      case .pgoutput: ("the publication", "run `cdcd setup`")
+      case .wal2json: ("wal2json", "ALTER TABLE ... REPLICA IDENTITY FULL where there is no usable identity")
+      }
     return
-      "the publication does not carry every change of \(tables): run `cdcd setup`, ALTER TABLE ... SET LOGGED for an"
-      + " unlogged partition, or take the rules of a table that is gone out of the file; `cdcd check` says what is missing,"
-      + " and the other rules go on"
+      "\(carrier) does not carry every change of \(tables): \(remedy), ALTER TABLE ... SET LOGGED for an unlogged"
+      + " partition, or take the rules of a table that is gone out of the file; `cdcd check` says what is missing, and"
+      + " the other rules go on"
   }
 }

@@ -10,7 +10,8 @@ import DequeModule
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
 /// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
 /// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), partitions
-/// (`Engine+Partitions`), replica identities (`Engine+BareTables`), flushes (`Engine+Flush`) and time (`Engine+Timers`).
+/// (`Engine+Partitions`), tables by name (`Engine+NamedTables`), replica identities (`Engine+BareTables`), flushes
+/// (`Engine+Flush`) and time (`Engine+Timers`).
 package struct Engine: Sendable {
   let configuration: EngineConfiguration
   /// Of the rules, and of the publication as it was looked at last.
@@ -35,8 +36,12 @@ package struct Engine: Sendable {
   var partitioned: Set<TableName> = []
   /// The ruled tables that were themselves partitions of one then.
   var partitions: Set<TableName> = []
+  /// `SourceFacts.partitionTree` then.
+  var partitionTree: String?
   /// By rule, as the looks at the catalogue found them.
   var bareTables: [Int: BareTable] = [:]
+  /// `SourceFacts.missingColumns`, likewise.
+  var missingColumns: [Int: String] = [:]
   /// What the watermarks say about history; nil until the first judgement, and after a break.
   var continuity: Continuity?
   /// The names of cdcd's own keys, since the server was known.

@@ -1,6 +1,8 @@
 /// What the Engine is told once, at its creation.
 package struct EngineConfiguration: Sendable {
   package var rules: [Rule]
+  /// What the stream is written in.
+  package var plugin: OutputPlugin
   /// The slot's name; part of the watermark's key.
   package var slot: String
   /// `source.retain`: how far the confirmed position is held behind the settled one.
@@ -34,7 +36,7 @@ package struct EngineConfiguration: Sendable {
     rules: [Rule], slot: String, retain: Duration = .seconds(60), command: DeleteCommand = .unlink,
     leases: Bool = true, onGap: GapPolicy = .flush, acceptGap: Bool = false, runIdentifier: String,
     targets: [String] = ["redis"], replicas: [String] = [], flushRate: Int = 50_000,
-    losslessCrash: Bool = false
+    losslessCrash: Bool = false, plugin: OutputPlugin = .pgoutput
   ) {
     self.rules = rules
     self.slot = slot
@@ -48,5 +50,6 @@ package struct EngineConfiguration: Sendable {
     self.replicas = replicas
     self.flushRate = flushRate
     self.losslessCrash = losslessCrash
+    self.plugin = plugin
   }
 }

@@ -48,16 +48,27 @@ package enum Event: Sendable {
   case stop
 }
 
+/// How the stream names a table.
+package enum TableReference: Sendable, Equatable {
+  /// By its `oid`, as pgoutput does.
+  case identified(UInt32)
+  /// By the name that it had when it was changed, as wal2json does.
+  case named(TableName)
+}
+
 /// What the catalogue says of a table that the stream names.
 package struct TableLineage: Sendable, Equatable {
   /// Its present name, and those of the tables that it is a partition of, up to the root.
   package var names: Set<TableName>
-  /// The publication carries its changes, under whichever name.
+  /// The stream carries its changes, under whichever name.
   package var isPublished: Bool
+  /// The transaction that last wrote its row in `pg_class`, as the one does that detaches a partition.
+  package var describedBy: UInt32?
 
-  package init(names: Set<TableName>, isPublished: Bool) {
+  package init(names: Set<TableName>, isPublished: Bool, describedBy: UInt32? = nil) {
     self.names = names
     self.isPublished = isPublished
+    self.describedBy = describedBy
   }
 }
 
@@ -90,14 +101,19 @@ package struct SourceFacts: Sendable, Equatable {
   package var partitioned: Set<TableName>
   /// The ruled tables that are partitions of one.
   package var partitions: Set<TableName>
+  /// A text that changes with the partitions of the ruled tables; nil where the stream tells by itself.
+  package var partitionTree: String?
   /// By rule: the name, as SQL takes it, of a ruled table, or of a partition of it, whose replica identity lacks a column that the rule reads.
   package var bareTables: [Int: String]
+  /// By rule: columns, quoted, that it reads and that its table does not have; asked for where the stream describes no table.
+  package var missingColumns: [Int: String]
 
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN, insertLSN: LSN,
     confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
     unpublished: Set<TableName>, snapshot: TransactionSnapshot, partitioned: Set<TableName>,
-    partitions: Set<TableName> = [], bareTables: [Int: String]
+    partitions: Set<TableName> = [], partitionTree: String? = nil, bareTables: [Int: String],
+    missingColumns: [Int: String] = [:]
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
@@ -112,7 +128,9 @@ package struct SourceFacts: Sendable, Equatable {
     self.snapshot = snapshot
     self.partitioned = partitioned
     self.partitions = partitions
+    self.partitionTree = partitionTree
     self.bareTables = bareTables
+    self.missingColumns = missingColumns
   }
 }
 

@@ -20,7 +20,9 @@ struct StreamState: Sendable {
     var relation: Relation
     /// The tables whose rules it concerns: itself, or those that it is a partition of.
     var tables: Set<TableName>
-    var position: LSN
+    /// Every column is known: an update of wal2json leaves out TOAST values that it does not touch.
+    var isWhole = true
+    var position = LSN.zero
     /// Where it was last seen to differ from what was known before, and which tables' rules that concerned.
     var changedAt: LSN?
     var changedTables: Set<TableName> = []
@@ -52,6 +54,9 @@ struct StreamState: Sendable {
   /// came and in which they cannot be.
   var misplaced: [Int: UInt32?] = [:]
 
+  /// Tables of a stream that describes none.
+  var named = NamedTables()
+
   var transaction: Transaction?
   var images = RowImages()
   var scratch = KeyBuffer()
@@ -71,6 +76,7 @@ struct StreamState: Sendable {
     lastIndex = -1
     unplaced = nil
     misplaced.removeAll()
+    named.restart()
     held.removeAll()
     transaction = nil
   }

@@ -15,6 +15,8 @@ final class Installation: Sendable {
   private let running = Mutex<CDCDProcess?>(nil)
 
   struct Options: Sendable {
+    /// `source.mode`.
+    var mode = ProcessInfo.processInfo.environment["SOURCE_MODE"] ?? "pgoutput"
     /// SQL that makes the tables.
     var schema = ExampleTables.schema
     /// The list under `rules:`.
@@ -30,6 +32,17 @@ final class Installation: Sendable {
     var standbys = 0
     var standbySettings: [String] = []
     var redisOptions = ["--save", "", "--appendonly", "no"]
+  }
+
+  /// Every `source.mode`: the same changes delete the same keys.
+  static let modes = ["pgoutput", "wal2json"]
+
+  var mode: String { options.mode }
+
+  convenience init(mode: String) throws {
+    var options = Options()
+    options.mode = mode
+    try self.init(options)
   }
 
   /// Starts both servers and makes the tables, and when asked to sets up and starts cdcd until it is ready.
@@ -88,6 +101,7 @@ final class Installation: Sendable {
       """
       source:
         postgres: \(source.withLock { $0.isEmpty ? postgres.url : $0 })
+        mode: \(options.mode)
         retain: \(options.retain)
         lossless_crash: \(options.losslessCrash)
         replicas: [\(standbys.map(\.url).joined(separator: ", "))]

@@ -1,0 +1,146 @@
+/// The stream of wal2json: tables and columns come by name with each change, and no message describes them.
+extension Engine {
+  mutating func receiveJSON(_ message: Span<UInt8>, at payload: Int) throws(DecodeError) {
+    // Its text is read while the Engine changes, so it is taken out meanwhile.
+    var decoder = Wal2jsonDecoder()
+    swap(&decoder, &stream.named.decoder)
+    defer { swap(&decoder, &stream.named.decoder) }
+    try decoder.decode(message, at: payload)
+    switch decoder.action {
+    case .begin:
+      guard let xid = decoder.xid, let position = decoder.position, let time = decoder.commitTime else {
+        return
+      }
+      begin(xid: xid, position: position, commitTime: time)
+    case .commit: if let end = decoder.end { commit(end) }
+    case .message:
+      guard let prefix = decoder.prefix, let content = decoder.content else { return }
+      if decoder.matches(prefix, "cdcd.ddl") { tableChanged(by: decoder.text.span.extracting(content)) }
+    case .insert, .update, .delete, .truncate: change(decoder, message)
+    }
+  }
+
+  private mutating func change(_ decoder: Wal2jsonDecoder, _ message: Span<UInt8>) {
+    guard let identifier = stream.named.identifier(of: decoder) else { return }
+    if stream.index(of: identifier) == nil {
+      place(
+        Relation(
+          identifier: identifier, table: decoder.tableName, replicaIdentity: .index, columns: []))
+    }
+    guard let index = stream.index(of: identifier) else { return hold(message) }
+    guard stream.tables[index] >= 0 else {
+      isHeld(message, for: index)
+      return
+    }
+    stream.images.clear()
+    switch decoder.action {
+    case .insert:
+      compareColumns(decoder, identifier, index)
+      stream.named.fill(&stream.images.new, decoder.columns, of: decoder, identifier)
+      change(.insert, column: 0, index, decoder.text.span)
+    case .update:
+      compareColumns(decoder, identifier, index)
+      stream.named.fill(&stream.images.new, decoder.columns, of: decoder, identifier)
+      stream.named.fill(&stream.images.old, decoder.identity, of: decoder, identifier)
+      change(.update, column: 1, index, decoder.text.span)
+    case .delete:
+      stream.named.fill(&stream.images.old, decoder.identity, of: decoder, identifier)
+      change(.delete, column: 2, index, decoder.text.span)
+    case .truncate: truncate(at: index)
+    case .begin, .commit, .message: break
+    }
+  }
+
+  /// The relation with the columns that the rules of `tables` read. What a row lacks is known row by row, so every column
+  /// counts as part of the replica identity. A relation of pgoutput is what the server says.
+  mutating func described(_ relation: Relation, as tables: Set<TableName>) -> Relation {
+    guard configuration.plugin == .wal2json else { return relation }
+    var columns: [String] = []
+    for rule in configuration.rules where tables.contains(rule.table) {
+      columns += rule.columns.filter { !columns.contains($0) }
+    }
+    stream.named.read(columns, of: relation.identifier)
+    var relation = relation
+    relation.columns = columns.map { Relation.Column(name: $0, isKey: true) }
+    return relation
+  }
+
+  // MARK: DDL
+
+  /// What a row leaves out may be an unchanged TOAST value; only the catalogue tells that there is no such column. The
+  /// changes that lack it flush the rule's pattern.
+  mutating func noticeMissingColumns(_ facts: SourceFacts) {
+    for (rule, _) in facts.missingColumns.sorted(by: { $0.key < $1.key })
+    where missingColumns[rule] != facts.missingColumns[rule] {
+      report(
+        .error, "rule_problem",
+        missingColumnProblem(rule, in: facts.missingColumns) + " (until then its changes flush"
+          + " the rule's pattern)", rule: configuration.rules[rule].name)
+    }
+    missingColumns = facts.missingColumns
+  }
+
+  func missingColumnProblem(_ rule: Int, in missing: [Int: String]) -> String {
+    let rule = (
+      name: configuration.rules[rule].name, table: configuration.rules[rule].table,
+      columns: missing[rule] ?? ""
+    )
+    return "rule \(rule.name): table \(rule.table) has no column \(rule.columns); mend the rule, or the table"
+  }
+
+  /// The table is placed, and its columns are not known by that.
+  mutating func compareWithKnown(_ table: TableName, as tables: Set<TableName>) {
+    let known = stream.known[table]
+    let relation =
+      known?.relation ?? Relation(identifier: 0, table: table, replicaIdentity: .index, columns: [])
+    note(
+      StreamState.KnownRelation(relation: relation, tables: tables, isWhole: known?.isWhole ?? false),
+      differs: false)
+  }
+
+  /// Rows of the same table have the same columns, unless there was DDL between.
+  private mutating func compareColumns(_ decoder: Wal2jsonDecoder, _ identifier: UInt32, _ index: Int) {
+    guard stream.named.isNews(decoder.shape, of: identifier) else { return }
+    let bound = stream.relations[index]
+    var present = StreamState.KnownRelation(
+      relation: Relation(
+        identifier: 0, table: bound.relation.table, replicaIdentity: .index,
+        columns: decoder.describedColumns),
+      tables: bound.tables, isWhole: decoder.action == .insert)
+    guard let known = stream.known[bound.relation.table] else { return note(present, differs: false) }
+    let differs = known.contradicts(present)
+    if differs {
+      stream.named.forgetShapes(of: identifier, but: decoder.shape)
+    } else {
+      present.complete(from: known)
+    }
+    note(present, differs: differs)
+  }
+}
+
+extension StreamState.KnownRelation {
+  /// Whether there was DDL between this description and a later one, either of which may lack columns.
+  fileprivate func contradicts(_ later: Self) -> Bool {
+    let types = Dictionary(
+      relation.columns.map { ($0.name, $0.type) }, uniquingKeysWith: { first, _ in first })
+    let names = Set(later.relation.columns.map(\.name))
+    return later.relation.columns.contains { column in types[column.name].map { $0 != column.type } ?? isWhole
+    }
+      || later.isWhole && types.keys.contains { !names.contains($0) }
+  }
+
+  fileprivate mutating func complete(from earlier: Self) {
+    let names = Set(relation.columns.map(\.name))
+    relation.columns += earlier.relation.columns.filter { !names.contains($0.name) }
+    isWhole = isWhole || earlier.isWhole
+  }
+}
+
+extension Wal2jsonDecoder {
+  fileprivate var describedColumns: [Relation.Column] {
+    columns.map { column in
+      let type = text[column.type].reduce(0x811C_9DC5 as UInt32) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+      return Relation.Column(name: string(column.name), isKey: false, type: type)
+    }
+  }
+}
