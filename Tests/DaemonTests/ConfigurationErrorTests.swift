@@ -131,6 +131,10 @@ import Testing
       "1:59: found publication, which wal2json does not use, expected source.mode: pgoutput, or no publication"
     ),
     (
+      "source: {postgres: 'host=x', mode: frob}\n",
+      #"1:36: found "frob", expected one of pgoutput, wal2json, notify; the nearest is "notify""#
+    ),
+    (
       "source: {postgres: 'host=x', mode: notify}\n",
       #"1:36: found the mode "notify", which is not built yet, expected pgoutput or wal2json, which work today"#
     ),

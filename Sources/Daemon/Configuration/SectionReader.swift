@@ -72,9 +72,10 @@ extension ConfigurationReader {
   }
 
   private mutating func mode(_ node: Node?) -> Configuration.Source.Mode? {
-    guard let mode: Configuration.Source.Mode = choice(node), mode == .notify else { return choice(node) }
+    let mode: Configuration.Source.Mode? = choice(node)
+    guard mode == .notify else { return mode }
     problem(
-      "the mode \"\(mode.rawValue)\", which is not built yet",
+      "the mode \"notify\", which is not built yet",
       expected: "pgoutput or wal2json, which work today",
       at: node?.place)
     return nil
