@@ -138,18 +138,16 @@ struct ServerFacts {
   }
 
   /// Those of `tables`, which are the ones that were asked for, that are partitioned.
-  func partitioned(of tables: [TableName]) -> Set<TableName> {
-    Set(partitionedNumbers.filter(tables.indices.contains).map { tables[$0] })
-  }
+  func partitioned(of tables: [TableName]) -> Set<TableName> { pick(partitionedNumbers, of: tables) }
 
   /// Those of `tables`, likewise, that are partitions.
-  func partitions(of tables: [TableName]) -> Set<TableName> {
-    Set(partitionNumbers.filter(tables.indices.contains).map { tables[$0] })
-  }
+  func partitions(of tables: [TableName]) -> Set<TableName> { pick(partitionNumbers, of: tables) }
 
   /// Those of `tables` whose changes the publication does not carry, all of them.
-  func unpublished(of tables: [TableName]) -> Set<TableName> {
-    Set(unpublishedNumbers.filter(tables.indices.contains).map { tables[$0] })
+  func unpublished(of tables: [TableName]) -> Set<TableName> { pick(unpublishedNumbers, of: tables) }
+
+  private func pick(_ numbers: [Int], of tables: [TableName]) -> Set<TableName> {
+    Set(numbers.filter(tables.indices.contains).map { tables[$0] })
   }
 
   /// What an operator has to mend first; nil when there is nothing.

@@ -84,7 +84,7 @@ extension Engine {
     askIfNeeded()
   }
 
-  /// A look at the catalogue while the stream flows.
+  /// A look at the catalogue.
   mutating func noticePartitions(_ facts: SourceFacts) {
     // wal2json tells of no attachment.
     if partitioned != facts.partitioned || partitions != facts.partitions

@@ -6,9 +6,7 @@ extension Engine {
   mutating func sourceConnected(_ facts: SourceFacts) {
     guard source.phase == .connecting else { return }
     source.facts = facts
-    partitioned = facts.partitioned
-    partitions = facts.partitions
-    partitionTree = facts.partitionTree
+    noticePartitions(facts)
     source.failure = nil
     source.blocker = nil
     stream.serverEnd = facts.flushLSN

@@ -14,11 +14,8 @@ extension Engine {
     holdUntilVisible()
     forgetPlaces()
     let name = String(decoding: parts[1], as: UTF8.self)
-    // A partition that was made while a DROP of it waited for its locks: the event trigger had noted no ancestors.
-    let placed = stream.known.first { $0.key.quoted == name }?.value.tables ?? []
-    let rules = configuration.rules.indices.filter {
-      let table = configuration.rules[$0].table
-      return name == "*" || table.quoted == name || placed.contains(table)
+    guard let rules = rules(toldBy: name) else {
+      return malformed("a message cdcd.ddl with a table's name that cannot be read")
     }
     guard !rules.isEmpty else { return }
     // The flush covers it, so the next Relation message is no news.
@@ -28,6 +25,16 @@ extension Engine {
       .info, "ddl",
       String(decoding: parts[0], as: UTF8.self) + " changed " + (name == "*" ? "perhaps any table" : name))
     openGap(.tableChanged, rules: rules)
+  }
+
+  /// Of the table with this quoted name; a word without quotes, but for *, only has the catalogue looked at. Nil when it
+  /// cannot be read.
+  private func rules(toldBy name: String) -> [Int]? {
+    if name == "*" { return Array(configuration.rules.indices) }
+    guard name.hasPrefix("\"") else { return [] }
+    guard let table = try? TableName(sql: name) else { return nil }
+    // A partition that was made while a DROP of it waited for its locks: the event trigger had noted no ancestors.
+    return rules(of: (stream.known[table]?.tables ?? []).union([table]))
   }
 
   /// Without the event triggers, a table that is described otherwise than before tells of the DDL between.

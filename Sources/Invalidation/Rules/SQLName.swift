@@ -1,5 +1,3 @@
-package import Invalidation
-
 /// Why a text is not the name of a table, as a phrase.
 package struct SQLNameError: Error, Equatable {
   package var found: String
