@@ -7,11 +7,23 @@
 --
 -- `cdcd setup` does the same when its role may. It may run again at any time. A table that changed is told as a
 -- logical message of the same transaction, so that it comes in order with the rows: prefix cdcd.ddl, the command, a
--- line feed, and the quoted name. A partition's ancestors are told too, since the rules name the root, and the tables
+-- line feed, and the quoted name; and as a row of the outbox, if there is one. A partition's ancestors are told too, since the rules name the root, and the tables
 -- that inherit from the one that changed. The name * stands for all: under REPEATABLE READ and SERIALIZABLE these
 -- functions see the catalogue as it was when the transaction began, and so not what is a partition of what by now.
 
 CREATE SCHEMA IF NOT EXISTS cdcd;
+
+-- Tells it to whoever reads: in the WAL, and in the outbox where there is one (outbox.sql).
+CREATE OR REPLACE FUNCTION cdcd.tell(command text, name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pg_logical_emit_message(true, 'cdcd.ddl', command || E'\n' || name);
+  IF to_regclass('cdcd.outbox') IS NOT NULL THEN
+    INSERT INTO cdcd.outbox (rel, op, rows) VALUES (name, 'A', to_jsonb(command));
+    PERFORM cdcd.wake();
+  END IF;
+END $$;
+REVOKE ALL ON FUNCTION cdcd.tell(text, text) FROM PUBLIC;
 
 -- SECURITY DEFINER with a fixed path: it runs in the statements of every role.
 CREATE OR REPLACE FUNCTION cdcd.tell_altered_tables() RETURNS event_trigger
@@ -19,11 +31,19 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   altered text;
 BEGIN
+  IF current_setting('cdcd.attaching', true) = 'on' THEN RETURN; END IF;
+  -- A partition tells its changes from here on, like the rest of its table.
+  IF to_regclass('cdcd.watched') IS NOT NULL THEN
+    PERFORM cdcd.attach(w.relation) FROM cdcd.watched AS w WHERE EXISTS (
+      SELECT FROM pg_event_trigger_ddl_commands() AS command
+      CROSS JOIN LATERAL pg_partition_ancestors(command.objid) AS ancestor
+      WHERE command.classid = 'pg_class'::regclass AND ancestor.relid = w.relation);
+  END IF;
   -- No table's name: cdcd looks at the catalogue again.
   IF tg_tag IN ('ALTER PUBLICATION', 'ALTER SCHEMA', 'ALTER EXTENSION') OR tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') AND EXISTS (
       SELECT FROM pg_event_trigger_ddl_commands() AS command JOIN pg_class AS c ON c.oid = command.objid
       WHERE command.classid = 'pg_class'::regclass AND c.relispartition) THEN
-    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
+    PERFORM cdcd.tell(tg_tag, 'catalogue');
   END IF;
   IF tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') THEN RETURN; END IF;
   IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
@@ -31,7 +51,7 @@ BEGIN
       SELECT FROM pg_event_trigger_ddl_commands() AS command
       LEFT JOIN pg_class AS c ON command.classid = 'pg_class'::regclass AND c.oid = command.objid
       WHERE command.classid IN ('pg_class'::regclass, 'pg_type'::regclass) AND c.relpersistence IS DISTINCT FROM 't') THEN
-    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n*');
+    PERFORM cdcd.tell(tg_tag, '*');
     RETURN;
   END IF;
   FOR altered IN
@@ -59,7 +79,7 @@ BEGIN
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE touched.classid = 'pg_class'::regclass
   LOOP
-    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || altered);
+    PERFORM cdcd.tell(tg_tag, altered);
   END LOOP;
 END $$;
 
@@ -90,7 +110,7 @@ BEGIN
   IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND EXISTS (
       SELECT FROM pg_event_trigger_dropped_objects()
       WHERE object_type IN ('table', 'foreign table', 'table column') AND NOT is_temporary) THEN
-    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n*');
+    PERFORM cdcd.tell(tg_tag, '*');
     RETURN;
   END IF;
   FOR dropped IN
@@ -107,7 +127,7 @@ BEGIN
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE gone.object_type = 'table column'
   LOOP
-    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\n' || dropped);
+    PERFORM cdcd.tell(tg_tag, dropped);
   END LOOP;
 END $$;
 
@@ -117,7 +137,7 @@ CREATE OR REPLACE FUNCTION cdcd.tell_altering() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF current_query() ILIKE '%concurrently%' THEN
-    PERFORM pg_logical_emit_message(true, 'cdcd.ddl', tg_tag || E'\ncatalogue');
+    PERFORM cdcd.tell(tg_tag, 'catalogue');
   END IF;
 END $$;
 
@@ -141,9 +161,10 @@ ALTER EVENT TRIGGER cdcd_altered ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropping ENABLE ALWAYS;
 ALTER EVENT TRIGGER cdcd_dropped ENABLE ALWAYS;
 -- `cdcd check` looks for this version.
-COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 4';
+COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 5';
 
 -- To take it all away again:
 --   DROP EVENT TRIGGER cdcd_altering; DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping;
 --   DROP EVENT TRIGGER cdcd_dropped;
 --   DROP FUNCTION cdcd.tell_altering(), cdcd.tell_altered_tables(), cdcd.note_partitions(), cdcd.tell_dropped_tables();
+--   DROP FUNCTION cdcd.tell(text, text);

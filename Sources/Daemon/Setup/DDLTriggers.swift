@@ -31,7 +31,7 @@ struct DDLTriggers {
         WHERE evtname IN ('cdcd_altering', 'cdcd_altered', 'cdcd_dropping', 'cdcd_dropped') AND evtenabled = 'A') = 4
       AND EXISTS (SELECT FROM pg_catalog.pg_event_trigger
         WHERE evtname = 'cdcd_dropped'
-          AND pg_catalog.obj_description(oid, 'pg_event_trigger') = 'cdcd 4'),
+          AND pg_catalog.obj_description(oid, 'pg_event_trigger') = 'cdcd 5'),
       rolsuper, rolname
     FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER
     """
