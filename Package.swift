@@ -77,7 +77,7 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Yams", package: "Yams"),
       ],
-      resources: [.embedInCode("Setup/ddl-triggers.sql")],
+      resources: [.embedInCode("Setup/ddl-triggers.sql"), .embedInCode("Setup/outbox.sql")],
       swiftSettings: strict
     ),
     .executableTarget(

@@ -56,6 +56,13 @@ extension LibpqConnection {
     return result.isError ? result.error : nil
   }
 
+  /// Takes a notification out of libpq's buffer; false when there is none.
+  func takeNotification() -> Bool {
+    guard let notification = unsafe PQnotifies(pointer) else { return false }
+    unsafe PQfreemem(notification)
+    return true
+  }
+
   /// What PQgetCopyData said.
   enum CopyStep {
     case message, nothing, end

@@ -19,7 +19,7 @@ package struct PostgresSourceConfiguration: Sendable {
   /// Any libpq URI or keyword string. May hold a password: never print it.
   package var connection: String
   package var slot: String
-  package var plugin: OutputPlugin
+  package var mode: SourceMode
   /// Of pgoutput; wal2json tells of every table.
   package var publication: String
   /// The ruled tables, every change of which the publication has to carry.
@@ -28,13 +28,13 @@ package struct PostgresSourceConfiguration: Sendable {
   package var ruleColumns: [RuleColumns]
 
   package init(
-    connection: String, slot: String, plugin: OutputPlugin = .pgoutput, publication: String,
+    connection: String, slot: String, mode: SourceMode = .pgoutput, publication: String,
     tables: [TableName] = [],
     ruleColumns: [RuleColumns] = []
   ) {
     self.connection = connection
     self.slot = slot
-    self.plugin = plugin
+    self.mode = mode
     self.publication = publication
     self.tables = tables
     self.ruleColumns = ruleColumns
@@ -73,16 +73,34 @@ package struct PostgresSourceConfiguration: Sendable {
     return parameters
   }
 
+  /// For the connection that brings the changes.
+  func changeParameters() throws(SourceFailure) -> ConnectionParameters {
+    mode == .notify ? try outboxParameters() : try replicationParameters()
+  }
+
   /// For the connection that streams.
-  func replicationParameters() throws(SourceFailure) -> ConnectionParameters {
+  private func replicationParameters() throws(SourceFailure) -> ConnectionParameters {
     var parameters = try commonParameters()
     parameters.set("replication", "database")
-    // Columns are rendered by the walsender, so the first six make a key the same bytes everywhere. The timeout
+    // Columns are rendered by the walsender, so the first seven make a key the same bytes everywhere. The timeout
     // lets a frozen cdcd's slot go to another instance (contract 5).
     parameters.addSettings([
       ("DateStyle", "ISO,YMD"), ("IntervalStyle", "postgres"), ("TimeZone", "UTC"),
       ("extra_float_digits", "1"), ("bytea_output", "hex"), ("lc_monetary", "C"),
+      ("search_path", "pg_catalog"),
       ("wal_sender_timeout", "10s"), ("idle_session_timeout", "0"),
+    ])
+    return parameters
+  }
+
+  /// For the connection that reads the outbox (a blank within an option is escaped). Each statement has to take a snapshot of its own. What it removes may come
+  /// again after a crash, and must not wait for a synchronous standby.
+  private func outboxParameters() throws(SourceFailure) -> ConnectionParameters {
+    var parameters = try commonParameters()
+    parameters.addSettings([
+      ("default_transaction_isolation", "read\\ committed"), ("default_transaction_read_only", "off"),
+      ("synchronous_commit", "off"), ("extra_float_digits", "1"), ("client_connection_check_interval", "2s"),
+      ("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_session_timeout", "0"),
     ])
     return parameters
   }

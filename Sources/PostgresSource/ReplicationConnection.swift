@@ -116,12 +116,10 @@ extension ReplicationConnection {
   package func start(_ configuration: PostgresSourceConfiguration, at position: LSN) throws(SourceFailure) {
     let publications = replicationQuoted(replicationQuoted(configuration.publication, "\""), "'")
     let options =
-      switch configuration.plugin {
-      case .pgoutput: "proto_version '1', publication_names " + publications + ", messages 'true'"
-      case .wal2json:
-        "\"format-version\" '2', \"include-xids\" 'true', \"include-lsn\" 'true', \"include-timestamp\" 'true',"
-          + " \"add-msg-prefixes\" 'cdcd.ddl'"
-      }
+      configuration.mode == .wal2json
+      ? "\"format-version\" '2', \"include-xids\" 'true', \"include-lsn\" 'true', \"include-timestamp\" 'true',"
+        + " \"add-msg-prefixes\" 'cdcd.ddl'"
+      : "proto_version '1', publication_names " + publications + ", messages 'true'"
     try session.ask(
       "START_REPLICATION SLOT " + replicationQuoted(configuration.slot, "\"")
         + " LOGICAL \(position) (\(options))",

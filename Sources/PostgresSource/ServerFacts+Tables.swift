@@ -148,6 +148,45 @@ extension ServerFacts {
       """
   }
 
+  /// Tables that no outbox tells of, or not of all their columns that rules read, and those with a part whose triggers are
+  /// missing or switched off. Of a partition it tells only what is changed under its own name, and not through its root.
+  static func unwatchedQuery(_ tables: [TableName], _ rules: [RuleColumns]) -> String {
+    guard !tables.isEmpty else { return "NULL" }
+    let values = values(
+      tables.map { table in
+        let read = rules.filter { $0.table == table }.flatMap(\.columns)
+        return RuleColumns(table: table, columns: read, ofOldRows: true)
+      }
+    ) { _ in true }
+    return """
+      (SELECT string_agg(t.number::text, ' ')
+        FROM (VALUES \(values)) AS t (number, schema, name, columns)
+        LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
+        LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
+        WHERE c.oid IS NULL OR c.relispartition OR NOT \(WatchTriggers.sql(tellOf: "c.oid", columns: "t.columns")))
+      """
+  }
+
+  /// What stands between a table and the outbox, with the transaction that wrote it: a trigger is written when it is
+  /// switched off or on, a name with the row type and with the schema. Triggers of partitions are left out, so that one
+  /// more of them is no news.
+  static func watchIdentityQuery(_ tables: [TableName]) -> String {
+    guard !tables.isEmpty else { return "NULL" }
+    return """
+      (SELECT string_agg(
+          concat_ws('.', c.oid, y.xmin, n.oid, n.xmin,
+            (SELECT string_agg(concat_ws('.', g.oid, g.xmin), '.' ORDER BY g.tgname) FROM pg_trigger AS g
+              WHERE g.tgrelid = c.oid AND starts_with(g.tgname::text, 'cdcd_')),
+            'detaching', (SELECT string_agg(i.inhrelid::text, '.' ORDER BY i.inhrelid)
+              FROM (\(tree("c.oid"))) AS part JOIN pg_inherits AS i ON i.inhparent = part.relid AND i.inhdetachpending)),
+          ' ' ORDER BY t.number)
+        FROM (VALUES \(list(tables))) AS t (number, schema, name)
+        LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
+        LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
+        LEFT JOIN pg_type AS y ON y.oid = c.reltype)
+      """
+  }
+
   /// For each rule the columns that it reads and that its table does not have, a line each.
   static func missingColumnQuery(_ rules: [RuleColumns]) -> String {
     let values = values(rules) { _ in true }

@@ -41,17 +41,19 @@ struct ServerFacts {
   var isOwnStandby: Bool
   /// Nil when there is none of that name.
   var slot: Slot?
+  /// Up to where rows of the outbox have been removed.
+  var removedTo: LSN
 
-  /// `walsender` is the process id of the replication connection's server process.
+  /// `changeProcess` is the process id of the server process behind the connection that brings the changes.
   static func query(
-    _ configuration: PostgresSourceConfiguration, walsender: Int32, serverVersion: Int32
+    _ configuration: PostgresSourceConfiguration, changeProcess: Int32, serverVersion: Int32
   ) -> String {
     // Crash recovery resets the WAL statistics and a clean restart keeps them; before 15 both lose them.
     let marker =
       serverVersion >= 150_000 ? "(SELECT stats_reset FROM pg_stat_wal)" : "pg_postmaster_start_time()"
     let slot = CatalogSession.quoted(literal: configuration.slot)
     let publication =
-      configuration.plugin == .pgoutput ? CatalogSession.quoted(literal: configuration.publication) : "NULL"
+      configuration.mode == .pgoutput ? CatalogSession.quoted(literal: configuration.publication) : "NULL"
     return """
       SELECT (SELECT system_identifier FROM pg_control_system()),
         pg_is_in_recovery(),
@@ -63,31 +65,43 @@ struct ServerFacts {
         current_setting('synchronous_commit') = 'off' OR EXISTS (
           SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
           WHERE setting ~* '^synchronous_commit='),
-        EXISTS (SELECT FROM pg_stat_get_activity(\(walsender))),
+        EXISTS (SELECT FROM pg_stat_get_activity(\(changeProcess))),
         EXISTS (
-          SELECT FROM pg_stat_get_activity(\(walsender)) AS own
+          SELECT FROM pg_stat_get_activity(\(changeProcess)) AS own
           WHERE \(SynchronousStandbys.sql(taking: "own.application_name"))),
         s.slot_type, s.plugin, s.database = current_database(), s.two_phase, s.wal_status,
         s.confirmed_flush_lsn,
         (SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication
           WHERE pubname = \(publication)),
-        \(configuration.plugin == .pgoutput
-          ? unpublishedQuery(configuration.tables, publication, serverVersion)
-          : untoldQuery(configuration.tables, configuration.ruleColumns)),
-        \(identityQuery(configuration.tables, publication, serverVersion)),
-        \(bareTableQuery(configuration.ruleColumns)),
+        \(unpublishedQuery(configuration, publication, serverVersion)),
+        \(configuration.mode == .notify
+          ? watchIdentityQuery(configuration.tables)
+          : identityQuery(configuration.tables, publication, serverVersion)),
+        \(configuration.mode == .notify ? "NULL" : bareTableQuery(configuration.ruleColumns)),
         \(numbersQuery(configuration.tables, where: "c.relkind = 'p'")),
         pg_current_snapshot()::text,
         \(numbersQuery(configuration.tables, where: "c.relispartition")),
-        \(configuration.plugin == .pgoutput ? "NULL" : missingColumnQuery(configuration.ruleColumns)),
-        \(configuration.plugin == .pgoutput ? "NULL" : partitionTreeQuery(configuration.tables))
+        \(configuration.mode == .pgoutput ? "NULL" : missingColumnQuery(configuration.ruleColumns)),
+        \(configuration.mode == .pgoutput ? "NULL" : partitionTreeQuery(configuration.tables)),
+        \(configuration.mode == .notify ? "(SELECT removed_to FROM cdcd.progress)" : "NULL")
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
 
+  /// The numbers of tables whose changes do not all come.
+  private static func unpublishedQuery(
+    _ configuration: PostgresSourceConfiguration, _ publication: String, _ serverVersion: Int32
+  ) -> String {
+    switch configuration.mode {
+    case .pgoutput: unpublishedQuery(configuration.tables, publication, serverVersion)
+    case .wal2json: untoldQuery(configuration.tables, configuration.ruleColumns)
+    case .notify: unwatchedQuery(configuration.tables, configuration.ruleColumns)
+    }
+  }
+
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 25, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+    guard row.count == 26, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
       let inserted = row[3].flatMap({ LSN($0) }), let level = row[5],
       let snapshot = row[21].flatMap({ TransactionSnapshot($0) })
     else { return nil }
@@ -116,6 +130,7 @@ struct ServerFacts {
     partitionNumbers = ServerFacts.numbers(row[22])
     missingColumns = ServerFacts.namesByRule(row[23])
     partitionTree = row[24]
+    removedTo = row[25].flatMap { LSN($0) } ?? .zero
   }
 
   private static func numbers(_ text: String?) -> [Int] {
@@ -157,9 +172,10 @@ struct ServerFacts {
     if isStandby { return .standby }
     guard systemIdentifier == systemOfReplication, seesWalsender else {
       return misconfigured(
-        "the replication connection and the query connection reach different servers: point source.postgres at"
-          + " the primary itself, not at a pooler or a balanced address")
+        "the two connections of cdcd reach different servers: point source.postgres at the primary itself, not at a"
+          + " pooler or a balanced address")
     }
+    if configuration.mode == .notify { return nil }
     guard walLevel == "logical" else {
       return misconfigured(
         "wal_level is \(walLevel): run ALTER SYSTEM SET wal_level = logical, then restart the server")
@@ -170,10 +186,10 @@ struct ServerFacts {
         "synchronous_standby_names takes cdcd for a standby, so every commit would hang: list the real standbys"
           + " there, without * and without cdcd's application_name")
     }
-    guard configuration.plugin == .wal2json || publicationExists else {
+    guard configuration.mode == .wal2json || publicationExists else {
       return misconfigured("there is no publication \"\(configuration.publication)\": run `cdcd setup`")
     }
-    guard configuration.plugin == .wal2json || publishesEverything else {
+    guard configuration.mode == .wal2json || publishesEverything else {
       return SourceFailure(
         .unpublished,
         "PostgreSQL: the publication \"\(configuration.publication)\" leaves out kinds of changes: run ALTER PUBLICATION"
@@ -181,12 +197,12 @@ struct ServerFacts {
     }
     guard let slot else { return nil }
     let name = "the slot \"\(configuration.slot)\""
-    guard slot.type == "logical", slot.plugin == configuration.plugin.rawValue, slot.ofThisDatabase,
+    guard slot.type == "logical", slot.plugin == configuration.mode.rawValue, slot.ofThisDatabase,
       !slot.twoPhase
     else {
       return misconfigured(
         name
-          + " is not a logical slot of this database with plugin \(configuration.plugin.rawValue) and without"
+          + " is not a logical slot of this database with plugin \(configuration.mode.rawValue) and without"
           + " two_phase: name another in source.slot, or drop it with pg_drop_replication_slot")
     }
     return nil

@@ -15,7 +15,7 @@ final class Session {
   private enum State {
     case connecting(LibpqConnection.ConnectStep)
     case idle
-    /// The first result that matters is kept until the statement's end.
+    /// The rows of all statements that were sent together, until the last one's end; or the first error.
     case asking(LibpqConnection.Answer?)
     case streaming
     case broken
@@ -104,7 +104,11 @@ final class Session {
         state = .streaming
         return .copyBoth
       }
-      if answer == nil { answer = result.isError ? .error(result.error) : .rows(result.rows) }
+      switch answer {
+      case .error?, .copyBoth?: break
+      case .rows(let rows)? where !result.isError: answer = .rows(rows + result.rows)
+      case .rows?, nil: answer = result.isError ? .error(result.error) : .rows(result.rows)
+      }
     }
     state = .asking(answer)
     return nil

@@ -2,14 +2,14 @@ package import Invalidation
 
 /// Performs `Effect.connectSource` and `Effect.reconnectQuery` step by step, without ever waiting:
 ///
-///     replication connection -> IDENTIFY_SYSTEM -> query connection -> facts -> done
+///     change connection -> who is it -> query connection -> facts -> done
 ///     facts -> (drop the lost slot) -> create the slot -> facts again -> done
 ///
 /// Renewing the query connection begins at the third step.
 package final class SourceConnector {
   package enum Progress {
     case pending
-    case connected(SourceFacts, ReplicationConnection, QueryConnection)
+    case connected(SourceFacts, ChangeConnection, QueryConnection)
     /// The slot that is being made waits for this transaction.
     case waits(BlockingTransaction)
     /// Both connections are closed with the connector; of a renewal only the query connection.
@@ -17,7 +17,7 @@ package final class SourceConnector {
   }
 
   private enum Step {
-    case connectingReplication(Session)
+    case connectingChanges(Session)
     case identifying(Session)
     case connectingQuery(Session)
     case readingFacts(Session)
@@ -28,7 +28,7 @@ package final class SourceConnector {
   private let configuration: PostgresSourceConfiguration
   private let renewing: Bool
   private var step: Step
-  private var replication: ReplicationConnection?
+  private var changes: ChangeConnection?
   private var slotCreated = false
   private var creations = 0
   private var notices: [Notice] = []
@@ -45,25 +45,25 @@ package final class SourceConnector {
   package init(_ configuration: PostgresSourceConfiguration, now: Int64) throws(SourceFailure) {
     self.configuration = configuration
     renewing = false
-    step = .connectingReplication(try Session(try configuration.replicationParameters()))
+    step = .connectingChanges(try Session(try configuration.changeParameters()))
     deadline = now + answerTime
   }
 
-  /// Begins to renew the query connection beside `replication`.
+  /// Begins to renew the query connection beside `changes`.
   package init(
-    _ configuration: PostgresSourceConfiguration, beside replication: ReplicationConnection, now: Int64
+    _ configuration: PostgresSourceConfiguration, beside changes: ChangeConnection, now: Int64
   ) throws(SourceFailure) {
     self.configuration = configuration
-    self.replication = replication
+    self.changes = changes
     renewing = true
     step = .connectingQuery(
-      try Session(try configuration.queryParameters(beside: replication.session.connection)))
+      try Session(try configuration.queryParameters(beside: changes.session.connection)))
     deadline = now + answerTime
   }
 
   private var session: Session {
     switch step {
-    case .connectingReplication(let session), .identifying(let session), .connectingQuery(let session),
+    case .connectingChanges(let session), .identifying(let session), .connectingQuery(let session),
       .readingFacts(let session), .droppingSlot(let session), .creatingSlot(let session):
       session
     }
@@ -101,8 +101,9 @@ package final class SourceConnector {
     guard session.connection.serverVersion >= 140_000 else {
       throw SourceFailure(.misconfigured, "PostgreSQL: version 14 or newer is needed")
     }
-    if case .connectingReplication(let session) = step {
-      try go(to: .identifying(session), asking: "IDENTIFY_SYSTEM", now: now)
+    if case .connectingChanges(let session) = step {
+      let question = configuration.mode == .notify ? SystemIdentity.query : "IDENTIFY_SYSTEM"
+      try go(to: .identifying(session), asking: question, now: now)
     } else {
       try askFacts(now: now)
     }
@@ -112,24 +113,20 @@ package final class SourceConnector {
     switch step {
     case .identifying(let session):
       guard let identity = SystemIdentity(rows) else { throw unexpectedAnswer }
-      replication = ReplicationConnection(session, identity)
+      changes =
+        configuration.mode == .notify
+        ? .outbox(OutboxConnection(session, identity))
+        : .replication(ReplicationConnection(session, identity))
       step = .connectingQuery(
         try Session(try configuration.queryParameters(beside: session.connection)))
       deadline = now + answerTime
     case .readingFacts:
-      guard let row = rows.first, let facts = ServerFacts(row), let replication else {
+      guard let row = rows.first, let facts = ServerFacts(row), let changes else {
         throw unexpectedAnswer
       }
-      let identity = replication.identity
+      let identity = changes.identity
       if let obstacle = facts.obstacle(configuration, systemOfReplication: identity.system) { throw obstacle }
-      guard let slot = facts.slot, !slot.isLost else {
-        try replaceSlot(isLost: facts.slot != nil, now: now)
-        return .pending
-      }
-      guard let confirmed = slot.confirmedFlush else {
-        throw SourceFailure(
-          .slotInUse, "PostgreSQL: the slot \"\(configuration.slot)\" is just being made by another session")
-      }
+      guard let confirmed = try confirmedPosition(facts, now: now) else { return .pending }
       let found = SourceFacts(
         systemIdentifier: identity.system, timeline: identity.timeline, crashMarker: facts.crashMarker,
         flushLSN: facts.flushLSN, insertLSN: facts.insertLSN, confirmedFlush: confirmed,
@@ -146,9 +143,23 @@ package final class SourceConnector {
       slotCreated = true
       watchDueAt = nil
       try askFacts(now: now)
-    case .connectingReplication, .connectingQuery: throw unexpectedAnswer
+    case .connectingChanges, .connectingQuery: throw unexpectedAnswer
     }
     return .pending
+  }
+
+  /// Nil when the slot has to be made first.
+  private func confirmedPosition(_ facts: ServerFacts, now: Int64) throws(SourceFailure) -> LSN? {
+    if configuration.mode == .notify { return facts.removedTo }
+    guard let slot = facts.slot, !slot.isLost else {
+      try replaceSlot(isLost: facts.slot != nil, now: now)
+      return nil
+    }
+    guard let confirmed = slot.confirmedFlush else {
+      throw SourceFailure(
+        .slotInUse, "PostgreSQL: the slot \"\(configuration.slot)\" is just being made by another session")
+    }
+    return confirmed
   }
 
   private func take(_ error: CatalogError, now: Int64) throws(SourceFailure) {
@@ -158,18 +169,19 @@ package final class SourceConnector {
       try askFacts(now: now)
       return
     }
-    if case .creatingSlot = step, configuration.plugin == .wal2json, error.isMissingPlugin {
+    if case .creatingSlot = step, configuration.mode == .wal2json, error.isMissingPlugin {
       throw SourceFailure(
         .misconfigured,
         "PostgreSQL: \(error)" + error.missingPluginRemedy)
     }
+    if configuration.mode == .notify { throw SourceFailure(outbox: error, doing: action) }
     throw SourceFailure(error, doing: action)
   }
 
   private func askFacts(now: Int64) throws(SourceFailure) {
-    let walsender = replication?.session.connection.serverProcess ?? 0
+    let process = changes?.session.connection.serverProcess ?? 0
     let query = ServerFacts.query(
-      configuration, walsender: walsender, serverVersion: session.connection.serverVersion)
+      configuration, changeProcess: process, serverVersion: session.connection.serverVersion)
     try go(to: .readingFacts(session), asking: query, now: now)
   }
 
@@ -202,7 +214,7 @@ package final class SourceConnector {
     try go(
       to: .creatingSlot(session),
       asking:
-        "SELECT pg_create_logical_replication_slot(\(name), '\(configuration.plugin.rawValue)'\(failover))",
+        "SELECT pg_create_logical_replication_slot(\(name), '\(configuration.mode.rawValue)'\(failover))",
       now: now)
     deadline = nil
     watchDueAt = now + 1_000_000_000
@@ -215,16 +227,17 @@ package final class SourceConnector {
   }
 
   private func finish() -> Progress {
-    guard let found, let replication, case .readingFacts(let session) = step, !isWatching else {
+    guard let found, let changes, case .readingFacts(let session) = step, !isWatching else {
       return .pending
     }
-    return .connected(found, replication, QueryConnection(session))
+    return .connected(found, changes, QueryConnection(session))
   }
 
   private var action: String {
     switch step {
-    case .connectingReplication: "connecting for replication"
-    case .identifying: "IDENTIFY_SYSTEM"
+    case .connectingChanges:
+      configuration.mode == .notify ? "connecting for the outbox" : "connecting for replication"
+    case .identifying: configuration.mode == .notify ? "asking which server it is" : "IDENTIFY_SYSTEM"
     case .connectingQuery: "connecting for queries"
     case .readingFacts: "reading the catalogue"
     case .droppingSlot: "dropping the lost slot"
@@ -241,22 +254,22 @@ package final class SourceConnector {
 extension SourceConnector {
   /// The question is under way on the replication connection.
   private var isWatching: Bool {
-    guard !renewing, let replication else { return false }
-    return !replication.session.isIdle
+    guard !renewing, let changes else { return false }
+    return !changes.session.isIdle
   }
 
   /// To be polled beside the connector's own descriptor; nil while there is nothing to wait for.
   package var watch: (fileDescriptor: Int32, pollEvents: Int16)? {
-    guard isWatching, let replication else { return nil }
-    return (replication.fileDescriptor, replication.session.pollEvents)
+    guard isWatching, let session = changes?.session else { return nil }
+    return (session.fileDescriptor, session.pollEvents)
   }
 
   /// To be called when `watchDueAt` has passed.
   package func askWatch(now: Int64) -> Progress {
     watchDueAt = now + 5_000_000_000
-    guard let replication, !isWatching else { return .pending }
+    guard let changes, !isWatching else { return .pending }
     do throws(SourceFailure) {
-      try replication.session.ask(BlockerQuery.text, doing: "asking for the oldest transaction")
+      try changes.session.ask(BlockerQuery.text, doing: "asking for the oldest transaction")
       return .pending
     } catch {
       return .failed(error)
@@ -265,8 +278,8 @@ extension SourceConnector {
 
   /// To be called when the watch's socket is ready.
   package func advanceWatch() -> Progress {
-    guard let replication else { return .pending }
-    switch replication.session.advance() {
+    guard let changes else { return .pending }
+    switch changes.session.advance() {
     case .pending, .connected: return .pending
     case .broken(let failure): return .failed(failure)
     case .answered(.rows(let rows)):

@@ -40,7 +40,9 @@ struct FlushCommand: AsyncParsableCommand {
       case .closed: Output.error("The gap is closed.")
       case .unreachable(let reasons):
         for reason in reasons { Output.error(reason) }
-        let isInUse = reasons.contains { $0.contains("is active for PID") }
+        let isInUse = reasons.contains {
+          $0.contains("is active for PID") || $0.contains("another cdcd reads the outbox")
+        }
         Output.error(
           "Nothing was changed, or the rest is flushed by the next start."
             + (isInUse ? " Is cdcd still running?" : ""))

@@ -135,8 +135,20 @@ import Testing
       #"1:36: found "frob", expected one of pgoutput, wal2json, notify; the nearest is "notify""#
     ),
     (
-      "source: {postgres: 'host=x', mode: notify}\n",
-      #"1:36: found the mode "notify", which is not built yet, expected pgoutput or wal2json, which work today"#
+      "source: {postgres: 'host=x', mode: notify, retain: 1m}\n",
+      "1:52: found retain, which notify does not use, expected source.mode: pgoutput or wal2json, or no retain"
+    ),
+    (
+      "source: {postgres: 'host=x', wakeup: poll}\n",
+      "1:38: found wakeup, which pgoutput does not use, expected source.mode: notify, or no wakeup"
+    ),
+    (
+      "source: {postgres: 'host=x', mode: notify, wakeup: pol}\n",
+      #"1:52: found "pol", expected one of notify, poll; the nearest is "poll""#
+    ),
+    (
+      "source: {postgres: 'host=x', mode: notify, poll: 1m}\n",
+      #"1:50: found "1m", expected 1ms to 5s"#
     ),
     (
       "source: {postgres: 'host=x', replicas: ['host=y,z']}\n",

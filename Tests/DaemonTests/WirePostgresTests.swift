@@ -37,7 +37,7 @@ import Testing
 
   @Test func theReplicationConnectionPinsHowColumnsAreRendered() throws {
     let configuration = PostgresSourceConfiguration(connection: "host=h", slot: "s", publication: "p")
-    let parameters = try configuration.replicationParameters()
+    let parameters = try configuration.changeParameters()
     #expect(parameters["replication"] == "database")
     #expect(parameters["client_encoding"] == "UTF8")
     let options = try #require(parameters["options"])

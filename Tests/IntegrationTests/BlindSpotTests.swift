@@ -97,7 +97,7 @@ extension RealServers {
 
     @Test(
       "an unlogged partition is not streamed: not ready, and flushed once it is logged",
-      arguments: Installation.modes,
+      arguments: Installation.streamingModes,
       [
         ("CREATE UNLOGGED TABLE events_2", "events_2"),
         ("CREATE SCHEMA more CREATE UNLOGGED TABLE events_2", "more.events_2"),

@@ -27,7 +27,9 @@ extension RealServers {
       return (Int(leases), Int(values))
     }
 
-    @Test("200,000 keys: paced, leases first; after a kill -9 half-way it begins again and leaves none")
+    @Test(
+      "200,000 keys: paced, leases first; after a kill -9 half-way it begins again and leaves none",
+      Installation.streamOnly)
     func pacedAndKilled() throws {
       var options = Installation.Options()
       options.flushRate = Self.rate
@@ -138,7 +140,7 @@ extension RealServers {
       #expect(try redis.exists("user:2"), "TRUNCATE concerns its table only")
     }
 
-    @Test("a slot that is being made names the transaction that it waits for")
+    @Test("a slot that is being made names the transaction that it waits for", Installation.streamOnly)
     func slotNamesTheBlocker() throws {
       let installation = try Installation(start: false)
       try installation.setUp()

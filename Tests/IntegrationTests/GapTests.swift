@@ -20,7 +20,9 @@ extension RealServers {
         "SELECT pg_drop_replication_slot('cdcd'); UPDATE users SET name = 'never streamed' WHERE id = 1")
     }
 
-    @Test("a lost slot: the keys of the rules are flushed before cdcd is ready, others stay")
+    @Test(
+      "a lost slot: the keys of the rules are flushed before cdcd is ready, others stay",
+      Installation.streamOnly)
     func lostSlotFlushes() throws {
       let installation = try Installation()
       try installation.postgres.query("INSERT INTO users VALUES (1), (2)")
@@ -58,7 +60,7 @@ extension RealServers {
         try installation.keysGone(of: ["user:1"], after: "DELETE FROM users WHERE id = 1") == ["user:1"])
     }
 
-    @Test("a slot that somebody drops and makes anew while cdcd is down")
+    @Test("a slot that somebody drops and makes anew while cdcd is down", Installation.streamOnly)
     func recreatedSlot() throws {
       let installation = try stale()
       try installation.postgres.query(
@@ -70,7 +72,7 @@ extension RealServers {
       try expectFlush(installation, "watermark_behind_slot")
     }
 
-    @Test("a slot that has lost its WAL (max_slot_wal_keep_size) is made anew")
+    @Test("a slot that has lost its WAL (max_slot_wal_keep_size) is made anew", Installation.streamOnly)
     func slotWithoutWAL() throws {
       var options = Installation.Options()
       options.postgresSettings = ["max_slot_wal_keep_size=1MB", "min_wal_size=2MB", "max_wal_size=2MB"]
@@ -96,7 +98,9 @@ extension RealServers {
       try installation.postgres.stop(.immediate)
       let session = try standby.session()
       try session.rows("SELECT pg_promote()")
-      try session.rows("SELECT pg_create_logical_replication_slot('cdcd', '\(installation.mode)')")
+      if installation.mode != "notify" {
+        try session.rows("SELECT pg_create_logical_replication_slot('cdcd', '\(installation.mode)')")
+      }
       installation.setSource(standby.url)
       try installation.startCDCD().waitUntilReady()
       #expect(try installation.gaps("timeline_changed") == 1)
@@ -169,7 +173,8 @@ extension RealServers {
     }
 
     @Test(
-      "a session's own asynchronous commit that a crash loses is flushed, if lossless_crash does not rule it out"
+      "a session's own asynchronous commit that a crash loses is flushed, if lossless_crash does not rule it out",
+      Installation.streamOnly
     )
     func crashWithSilentAsynchronousCommits() throws {
       var options = Installation.Options()
@@ -204,7 +209,8 @@ extension RealServers {
     }
 
     @Test(
-      "a commit that waits for a standby while the slot is made is never streamed: the flush waits for it")
+      "a commit that waits for a standby while the slot is made is never streamed: the flush waits for it",
+      Installation.streamOnly)
     func commitStuckBeforeTheSlot() throws {
       let installation = try stale()
       let session = try installation.postgres.session()
@@ -300,6 +306,7 @@ extension RealServers {
 
     @Test(
       "cdcd as its own synchronous standby would deadlock every commit: it refuses, and says what to change",
+      Installation.streamOnly,
       arguments: ["*", "FIRST 1 (standby, cdcd)", "\"CDCD\""])
     func ownStandby(names: String) throws {
       let installation = try Installation(start: false)

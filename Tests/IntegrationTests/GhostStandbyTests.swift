@@ -15,7 +15,8 @@ extension RealServers {
     }
 
     @Test(
-      "a commit held by a standby that never comes is deleted only when it is visible; others pass meanwhile")
+      "a commit held by a standby that never comes is deleted only when it is visible; others pass meanwhile",
+      Installation.streamOnly)
     func heldCommit() throws {
       let installation = try Installation()
       let redis = try installation.redis.client()
@@ -64,7 +65,8 @@ extension RealServers {
     }
 
     @Test(
-      "cdcd is made a synchronous standby while it runs: it lets go, names what to change, and misses nothing"
+      "cdcd is made a synchronous standby while it runs: it lets go, names what to change, and misses nothing",
+      Installation.streamOnly
     )
     func madeStandbyWhileRunning() throws {
       let installation = try Installation()

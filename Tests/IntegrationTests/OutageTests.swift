@@ -139,7 +139,9 @@ extension RealServers {
       #expect(try restored.exists("unrelated"))
     }
 
-    @Test("a replica of Redis that lagged is promoted: the deletes that it never saw happen again")
+    @Test(
+      "a replica of Redis that lagged is promoted: the deletes that it never saw happen again",
+      Installation.streamOnly)
     func redisReplicaPromoted() throws {
       var options = Installation.Options()
       options.retain = "60s"
@@ -181,6 +183,7 @@ extension RealServers {
 
     @Test(
       "while Redis is away or frozen, feedback flows beyond wal_sender_timeout and nothing is missed",
+      Installation.streamOnly,
       arguments: [true, false])
     func feedbackFlowsWithoutRedis(frozen: Bool) throws {
       var options = Installation.Options()

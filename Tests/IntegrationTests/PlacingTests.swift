@@ -105,7 +105,8 @@ extension RealServers {
       }
     }
 
-    @Test("a ruled table that becomes a partition of another follows the rules of both")
+    @Test(
+      "a ruled table that becomes a partition of another follows the rules of both", Installation.streamOnly)
     func ruledPartition() throws {
       let installation = try installation()
       try installation.postgres.query(
@@ -117,7 +118,8 @@ extension RealServers {
       try installation.startCDCD().waitUntilReady()
     }
 
-    @Test("a partition without its root's replica identity keeps no cdcd from starting")
+    @Test(
+      "a partition without its root's replica identity keeps no cdcd from starting", Installation.streamOnly)
     func barePartitionAtTheStart() throws {
       let installation = try installation()
       try installation.stopCDCD()

@@ -68,7 +68,7 @@ extension RealServers {
       #expect(try installation.cdcd.get("/wait?lsn=nonsense").status == 400)
     }
 
-    @Test("the slot is confirmed `retain` behind what is settled, and then it is")
+    @Test("the slot is confirmed `retain` behind what is settled, and then it is", Installation.streamOnly)
     func retained() throws {
       var options = Installation.Options()
       options.retain = "6s"
@@ -84,7 +84,7 @@ extension RealServers {
       #expect(ContinuousClock.now - settled > .seconds(5), "it was held back")
     }
 
-    @Test("an idle database does not pin WAL that other databases write")
+    @Test("an idle database does not pin WAL that other databases write", Installation.streamOnly)
     func idleDatabase() throws {
       let installation = try Installation()
       try installation.postgres.query("CREATE DATABASE other")
@@ -101,7 +101,8 @@ extension RealServers {
       }
     }
 
-    @Test("pg_ctl stop -m fast ends within 3 s, although the confirmation is held back")
+    @Test(
+      "pg_ctl stop -m fast ends within 3 s, although the confirmation is held back", Installation.streamOnly)
     func fastShutdown() throws {
       var options = Installation.Options()
       options.retain = "60s"

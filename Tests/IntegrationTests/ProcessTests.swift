@@ -89,7 +89,8 @@ extension RealServers {
     }
 
     @Test(
-      "setup refuses a table without replica identity, names the ALTER TABLE, and leaves its writers alone")
+      "setup refuses a table without replica identity, names the ALTER TABLE, and leaves its writers alone",
+      Installation.streamOnly)
     func setupRefuses() throws {
       var options = Installation.Options()
       options.schema += "CREATE TABLE keyless (id bigint); INSERT INTO keyless VALUES (1);"

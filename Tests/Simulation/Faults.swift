@@ -101,7 +101,9 @@ final class FaultInjector {
       postgres.crash()
       postgres.promote(keepingSlot: random.chance(500))
       startAgain()
-    case .walsenderKilled: postgres.walsender?.end(.unavailable, "terminating connection")
+    case .walsenderKilled:
+      postgres.walsender?.end(.unavailable, "terminating connection")
+      postgres.outbox.holder?.sessionKilled()
     case .slotDropped: if postgres.availability == .up { postgres.dropSlot() }
     case .queryFailed:
       for instance in world.instances { instance.source.queryBroke(.unavailable, "connection lost") }

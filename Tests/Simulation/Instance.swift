@@ -64,7 +64,8 @@ final class Instance {
       command: options.command, leases: options.leases, onGap: options.onGap,
       acceptGap: acceptGap, runIdentifier: "run-\(index)-\(runs)",
       replicas: isOnce ? [] : world.replicas.map(\.name), flushRate: options.flushRate,
-      losslessCrash: options.losslessCrash, plugin: options.plugin)
+      losslessCrash: options.losslessCrash, mode: options.mode,
+      pollInterval: options.listens ? .seconds(1) : .milliseconds(100))
     world.trace { "\(name): starts, run \(runs)" }
     process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))
     drain()
@@ -275,6 +276,10 @@ final class Instance {
     case .startReplication(let lsn): source.open { $0.start(at: lsn) }
     case .closeSource: source.close()
     case .sendFeedback(let feedback): source.open { $0.send(feedback) }
+    case .readOutbox(let read): source.open { $0.readOutbox(read) }
+    case .removeFromOutbox(let removal): source.open { $0.removeFromOutbox(removal) }
+    case .moveWAL: source.open { $0.moveWAL() }
+    case .touchOutbox: source.open { $0.askOutbox { $0(.outboxTouched) } }
     case .querySnapshot: source.open { $0.query { .snapshot($0.snapshot()) } }
     case .queryCurrentTransaction: source.open { $0.query { .currentTransaction($0.currentTransaction()) } }
     case .queryWALEnd: source.open { $0.query { .walEnd(LSN($0.walEnd)) } }

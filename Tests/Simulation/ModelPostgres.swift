@@ -15,6 +15,8 @@ final class Commit {
   /// The same for every server that readers use: the primary and all replicas.
   var seenTick: UInt64?
   var seenTime: Int64?
+  /// A watermark from here on claims it; nil while none can.
+  var claimedFrom: UInt64?
   // What follows belongs to the oracle.
   var required: [String] = []
   /// What the publication left out, so that nothing but a flush can cover it.
@@ -88,6 +90,7 @@ final class ModelPostgres {
   private var begun: [UInt64: Int64] = [:]
   private var lastLongEnd: Int64 = 0
 
+  private(set) lazy var outbox = ModelOutbox(world: world)
   var slot: Slot?
   /// Where the present slot began.
   private(set) var slotStart: UInt64 = 0
@@ -101,6 +104,9 @@ final class ModelPostgres {
   }
 
   var isServing: Bool { availability == .up }
+
+  /// Who has the slot, or the outbox.
+  var reader: SourceConnection? { walsender?.client ?? outbox.holder }
 
   // MARK: WAL and transactions
 
@@ -161,12 +167,19 @@ final class ModelPostgres {
       change.isLeftOut =
         change.kind != .truncate && change.kind != .alter && change.table.isPublished
         && !publication.carries(change.table)
-      if let old = change.old, change.table == .users, old.id % 2 == 0 { change.isBare = hasBareTable }
+      if let old = change.old, change.table == .users, old.id % 2 == 0, world.options.mode != .notify {
+        change.isBare = hasBareTable
+      }
       return change
     }
     let commit = Commit(
       index: commits.count, xid: xid, firstLSN: firstLSN, commitLSN: commitLSN, endLSN: walEnd,
       time: world.now, changes: changes)
+    if world.options.mode == .notify {
+      outbox.tell(commit)
+    } else {
+      commit.claimedFrom = commit.endLSN
+    }
     commits.append(commit)
     running.removeAll { $0 == xid }
     world.oracle.committed(commit)
@@ -189,9 +202,12 @@ final class ModelPostgres {
     guard let commit = commits.last(where: { $0.xid == xid }) else { return }
     commit.visibleTick = world.nextTick()
     commit.visibleTime = world.now
+    // Whoever asks for the WAL's end when its commit has returned waits for this, or more.
+    if world.options.mode == .notify { commit.claimedFrom = walEnd }
     world.trace { "postgres: xid \(xid) visible" }
     world.oracle.becameVisible(commit)
     noticeSeen(commit)
+    outbox.holder?.notify()
   }
 
   /// A server began to show it: perhaps the last one.
@@ -226,13 +242,14 @@ final class ModelPostgres {
     let sees = world.options.mutation != .blindLook
     return SourceFacts(
       systemIdentifier: systemIdentifier, timeline: timeline, crashMarker: "crash-\(crashMarker)",
-      flushLSN: LSN(walEnd), insertLSN: LSN(walEnd), confirmedFlush: LSN(slot?.confirmed ?? 0),
+      flushLSN: LSN(walEnd), insertLSN: LSN(walEnd),
+      confirmedFlush: LSN(world.options.mode == .notify ? outbox.removedTo : slot?.confirmed ?? 0),
       slotCreated: false, asynchronousCommit: asynchronousCommit,
       publication: publication.identities(seen: sees),
       unpublished: publication.unpublished(seen: sees),
       snapshot: snapshot(),
       partitioned: world.options.partitioned && world.options.mutation != .noPartitions ? [Schema.users] : [],
-      bareTables: hasBareTable && sees ? Schema.bareTables : [:])
+      bareTables: hasBareTable && sees && world.options.mode != .notify ? Schema.bareTables : [:])
   }
 
   /// What the catalogue says of a table. Each partition is made by the first transaction
@@ -275,6 +292,7 @@ final class ModelPostgres {
     availability = .shuttingDown
     abandonTransactions()
     for instance in world.instances { instance.source.queryBroke(.shuttingDown, "terminating connection") }
+    outbox.holder?.replicationBroke(.shuttingDown, "terminating connection")
     shutdownStarted = world.now
     if let walsender { walsender.wake() } else { stopped() }
   }
@@ -300,6 +318,7 @@ final class ModelPostgres {
     world.trace { "postgres: crash" }
     crashMarker += 1
     abandonTransactions()
+    outbox.crash { self.world.random.chance($0) }
     goDown()
     walsender?.end(.unavailable, "server closed the connection unexpectedly")
     walsender = nil
@@ -315,6 +334,7 @@ final class ModelPostgres {
 
   private func goDown() {
     availability = .down
+    outbox.holder = nil
     incarnation += 1
     for instance in world.instances { instance.source.serverGone() }
   }

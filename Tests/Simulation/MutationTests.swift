@@ -45,19 +45,28 @@ struct MutationTests {
     discover(.watermarkElsewhere, within: 30) { $0.faults = [.redisRestore] }
   }
 
-  @Test(arguments: [OutputPlugin.pgoutput, .wal2json])
-  func silentDDL(plugin: OutputPlugin) {
+  @Test(arguments: SourceMode.allCases)
+  func silentDDL(mode: SourceMode) {
     discover(.silentDDL, within: 20) {
-      $0.plugin = plugin
+      $0.mode = mode
       $0.alterPerMille = 60
     }
   }
 
-  @Test(arguments: [OutputPlugin.pgoutput, .wal2json])
-  func partitionsUnknown(plugin: OutputPlugin) {
+  @Test(arguments: [SourceMode.pgoutput, .wal2json])
+  func partitionsUnknown(mode: SourceMode) {
     discover(.noPartitions, within: 5) {
-      $0.plugin = plugin
+      $0.mode = mode
       $0.partitioned = true
+    }
+  }
+
+  @Test func positionReadAfterTheOutbox() {
+    discover(.positionAfterSnapshot, within: 20) {
+      $0.mode = .notify
+      $0.promptVisibility = 300
+      $0.faults = []
+      $0.instances = 1
     }
   }
 

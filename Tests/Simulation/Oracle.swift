@@ -242,6 +242,11 @@ final class Oracle {
     }
   }
 
+  /// Rows of the commit leave the outbox: nothing will bring them again.
+  func removed(_ commit: Commit, by instance: Instance) {
+    checkConfirmed(commit, instance, world.now)
+  }
+
   /// After every turn of an instance's loop: invariants 1 and 7, and the limits on memory.
   func observe(_ instance: Instance, _ status: EngineStatus) {
     let unacknowledged = status.targets.map(\.unacknowledgedBytes).max() ?? 0
@@ -262,6 +267,12 @@ final class Oracle {
 
   /// What is settled while a flush is open may have been handed over to it.
   private func noteFlush(_ settled: UInt64) {
+    if world.options.mode == .notify {
+      for commit in postgres.commits where commit.second.time == nil {
+        if let from = commit.claimedFrom, from <= settled { commit.isHandedOver = true }
+      }
+      return
+    }
     while handedCount < postgres.commits.count, postgres.commits[handedCount].endLSN <= settled {
       let commit = postgres.commits[handedCount]
       handedCount += 1
@@ -273,10 +284,12 @@ final class Oracle {
   private var memoryLimit: Int { (world.options.hasSecondDeletes ? 56 : 32) << 20 }
 
   private func raise(_ promise: inout Promise, to position: UInt64, _ instance: Instance) {
-    let commits = postgres.commits
-    while promise.count < commits.count, commits[promise.count].endLSN <= position {
-      let commit = commits[promise.count]
-      promise.count += 1
+    for commit in postgres.commits[promise.count...] {
+      guard let from = commit.claimedFrom, from <= position else {
+        if world.options.mode == .notify { continue }
+        break
+      }
+      guard promise.take(commit.index) else { continue }
       let keys = commit.required + commit.truncated
       guard !keys.isEmpty else { continue }
       let word = promise.audience == .primary ? "applied" : "settled"
@@ -311,7 +324,7 @@ final class Oracle {
   /// Invariant 9: in a world without trouble a visible commit's keys go within seconds, whatever is stuck.
   func checkProgress(since calm: Int64) {
     guard world.now - calm > 10 * Time.second else { return }
-    guard postgres.walsender != nil else { return }
+    guard postgres.reader != nil else { return }
     // A pass of a flush that found nothing was announced by no delete.
     reviewOutstanding()
     reviewUnsettled()
@@ -352,7 +365,7 @@ final class Oracle {
   /// An unreachable replica holds nothing else back.
   private func checkReadiness(since calm: Int64) {
     guard world.options.truncatePerMille == 0 else { return }
-    guard let instance = postgres.walsender?.client.instance, let since = instance.notReadySince else {
+    guard let instance = postgres.reader?.instance, let since = instance.notReadySince else {
       return
     }
     if world.now - max(since, calm, postgres.lastLongTransaction) > 15 * Time.second {

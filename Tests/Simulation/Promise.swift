@@ -4,7 +4,9 @@ import Invalidation
 struct Promise {
   let audience: Audience
   /// Commits below this index are promised.
-  var count = 0
+  private(set) var count = 0
+  /// And these beyond it: an outbox is read in the order in which commits become visible.
+  private var taken: Set<Int> = []
   private var floors: [String: Floor] = [:]
 
   private struct Floor {
@@ -32,5 +34,13 @@ struct Promise {
   mutating func withdraw() {
     floors = [:]
     count = 0
+    taken = []
+  }
+
+  /// False when it is promised already.
+  mutating func take(_ index: Int) -> Bool {
+    guard index >= count, taken.insert(index).inserted else { return false }
+    while taken.remove(count) != nil { count += 1 }
+    return true
   }
 }

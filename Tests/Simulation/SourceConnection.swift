@@ -50,6 +50,7 @@ final class SourceConnection {
       guard postgres.availability == .up else {
         return fail(.shuttingDown, "the database system is shutting down")
       }
+      if world.options.mode == .notify { return opened(created: false) }
       if postgres.slot != nil { opened(created: false) } else { createSlot(after: postgres.upcomingXid) }
     }
   }
@@ -98,6 +99,7 @@ final class SourceConnection {
       guard postgres.availability == .up, postgres.unreachableUntil <= world.now else {
         return fail(.unavailable, "server closed the connection")
       }
+      if world.options.mode == .notify { return startOutbox() }
       guard postgres.slot != nil else { return fail(.slotLost, "replication slot does not exist") }
       guard postgres.walsender == nil else { return fail(.slotInUse, "replication slot is active") }
       let walsender = Walsender(world: world, client: self, start: lsn.rawValue, random: random.split())
@@ -192,6 +194,109 @@ final class SourceConnection {
     unreadBytes = 0
     walsender?.clientGone()
     walsender = nil
+    releaseOutbox()
+  }
+
+  // MARK: The outbox
+
+  private var outboxIsAsked = false
+  private var outboxAskedAt: Int64 = 0
+
+  private func startOutbox() {
+    guard postgres.outbox.holder == nil else { return fail(.slotInUse, "another cdcd reads the outbox") }
+    postgres.outbox.holder = self
+    state = .streaming
+    streamingSince = world.now
+    outboxAskedAt = world.now
+    instance.post(.replicationStarted(confirmedFlush: LSN(postgres.outbox.removedTo)), from: self)
+    watchIdleSession()
+  }
+
+  /// `idle_session_timeout` of 10 s.
+  private func watchIdleSession() {
+    world.after(Time.second) { [self] in
+      guard postgres.outbox.holder === self else { return }
+      guard outboxIsAsked || world.now - outboxAskedAt < 10 * Time.second || postgres.frozenUntil > world.now
+      else {
+        postgres.outbox.holder = nil
+        return replicationBroke(.unavailable, "terminating connection due to idle-session timeout")
+      }
+      watchIdleSession()
+    }
+  }
+
+  func sessionKilled() {
+    postgres.outbox.holder = nil
+    replicationBroke(.unavailable, "terminating connection due to administrator command")
+  }
+
+  /// The server notices a little later that the client is gone.
+  private func releaseOutbox() {
+    guard postgres.outbox.holder === self else { return }
+    let delay = max(random.between(50_000, 3_000_000), postgres.frozenUntil - world.now)
+    world.after(delay) { [self] in
+      if postgres.outbox.holder === self { postgres.outbox.holder = nil }
+    }
+  }
+
+  /// New rows are visible.
+  func notify() {
+    guard world.options.listens else { return }
+    whenAnswering(random.between(50_000, 500_000)) { [self] in
+      if state == .streaming, failure == nil { instance.post(.outboxNotified, from: self) }
+    }
+  }
+
+  /// `answer` runs on the server.
+  func askOutbox(_ answer: @escaping (@escaping (Event) -> Void) -> Void) {
+    if isDoomed { return }
+    guard state == .streaming else {
+      return world.fail("effect", "a question of the outbox while the source is \(state)")
+    }
+    guard !outboxIsAsked else { return world.fail("effect", "two outstanding questions of the outbox") }
+    outboxIsAsked = true
+    whenAnswering(latency() / 2) { [self] in
+      guard state == .streaming, failure == nil, postgres.availability == .up else { return }
+      answer { [self] event in
+        outboxAskedAt = world.now
+        world.after(latency() / 2) { [self] in
+          guard state == .streaming, failure == nil else { return }
+          outboxIsAsked = false
+          instance.post(event, from: self)
+        }
+      }
+    }
+  }
+
+  func readOutbox(_ read: OutboxRead) {
+    askOutbox { [self] answer in
+      let flushed = LSN(postgres.walEnd)
+      // The snapshot is taken a moment later.
+      whenAnswering(random.chance(700) ? 1_000 : random.between(1_000, 2_000_000)) { [self] in
+        let isMutated = world.options.mutation == .positionAfterSnapshot
+        let page = postgres.outbox.page(
+          read, flushedBefore: isMutated ? LSN(postgres.walEnd + 1) : flushed,
+          limit: random.pick([1, 3, 1_000]))
+        answer(.outboxRead(page))
+      }
+    }
+  }
+
+  func removeFromOutbox(_ removal: OutboxRemoval) {
+    askOutbox { [self] answer in
+      guard postgres.outbox.holder === self else {
+        return world.fail("effect", "rows of the outbox are removed without its lock")
+      }
+      postgres.outbox.remove(removal, by: instance)
+      answer(.outboxRemoved)
+    }
+  }
+
+  func moveWAL() {
+    askOutbox { [self] answer in
+      postgres.writeWAL(80)
+      answer(.walMoved)
+    }
   }
 
   // MARK: The server's side

@@ -78,7 +78,7 @@ enum Wal2jsonEncoder {
 
   private static func list(_ values: [String]) -> String { "[" + values.joined(separator: ",") + "]" }
 
-  private static func quoted(_ text: String) -> String {
+  static func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
       switch scalar {

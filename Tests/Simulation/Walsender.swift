@@ -164,16 +164,16 @@ final class Walsender {
     guard commit.commitLSN >= startLSN else { return true }
     let visible = commit.changes.filter { change in
       // wal2json asks no publication.
-      if world.options.plugin == .wal2json { return true }
+      if world.options.mode == .wal2json { return true }
       return change.kind == .truncate
         ? change.tables.contains(where: \.isPublished) : change.table.isPublished && !change.isLeftOut
     }
     // PostgreSQL 15 sends nothing for a transaction without published changes, older ones Begin and Commit.
-    if visible.isEmpty, !world.options.sendsEmptyTransactions, world.options.plugin == .pgoutput {
+    if visible.isEmpty, !world.options.sendsEmptyTransactions, world.options.mode == .pgoutput {
       sentPosition = commit.endLSN
       return true
     }
-    current = world.options.plugin == .wal2json ? encodeJSON(commit) : encode(commit, visible)
+    current = world.options.mode == .wal2json ? encodeJSON(commit) : encode(commit, visible)
     currentIndex = 0
     currentCommit = commit
     return true

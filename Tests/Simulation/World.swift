@@ -20,6 +20,8 @@ struct WorldOptions {
     case blindLook
     /// The Engine is not told that a table has partitions.
     case noPartitions
+    /// The end of the WAL is read after the snapshot of the outbox and not before.
+    case positionAfterSnapshot
     /// DDL is not told: the event triggers are missing.
     case silentDDL
     /// Feedback confirms on receipt.
@@ -72,7 +74,9 @@ struct WorldOptions {
   var truncatePerMille = 10
   var alterPerMille = 0
   /// What the stream is written in.
-  var plugin = OutputPlugin.pgoutput
+  var mode = SourceMode.pgoutput
+  /// Of an outbox: NOTIFY wakes the daemon.
+  var listens = true
   /// The users have partitions, which the stream names.
   var partitioned = false
   /// So many rows go with each TRUNCATE that are cached, besides those the workload knows.
@@ -134,7 +138,7 @@ struct WorldOptions {
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
     defer { drawSecondDeletes(seed, allowed) }
-    defer { drawPlugin(seed) }
+    defer { drawMode(seed) }
     drawPartitions(seed)
     guard wantsFaults else {
       checksProgress = true
@@ -164,12 +168,21 @@ struct WorldOptions {
     losslessCrash = random.chance(800)
   }
 
-  private mutating func drawPlugin(_ seed: UInt64) {
+  private mutating func drawMode(_ seed: UInt64) {
     var random = Randomness(seed: seed ^ 0x3A50)
-    guard random.chance(250) else { return }
-    plugin = .wal2json
+    guard random.chance(250) else { return drawOutbox(seed) }
+    mode = .wal2json
     // It asks no publication.
     faults.removeAll { $0 == .republished }
+  }
+
+  private mutating func drawOutbox(_ seed: UInt64) {
+    var random = Randomness(seed: seed ^ 0x0B0C)
+    guard random.chance(250) else { return }
+    mode = .notify
+    listens = random.chance(700)
+    // It has no slot.
+    faults.removeAll { $0 == .slotDropped }
   }
 
   /// Replicas and plain SETs, dealt apart so that the other worlds stay what they were.
@@ -430,7 +443,8 @@ final class World {
       guard let status = instance.status() else { return false }
       return status.notReady.isEmpty && status.openFlushes.isEmpty && !status.isInDoubt
         && instance.replicas.isInformed
-        && status.seen.rawValue >= postgres.walEnd && instance.redis.judgedLineage == redis.lineage
+        && status.seen.rawValue >= postgres.walEnd - (options.mode == .notify ? 1 : 0)
+        && instance.redis.judgedLineage == redis.lineage
     }
   }
 
@@ -439,7 +453,7 @@ final class World {
     guard options.retain <= 10 * Time.second else { return }
     let end = postgres.walEnd
     let confirmed = advance(upTo: options.retain + 30 * Time.second) {
-      (postgres.slot?.confirmed ?? 0) >= end
+      options.mode == .notify ? postgres.outbox.entries.isEmpty : (postgres.slot?.confirmed ?? 0) >= end
     }
     if violation == nil, !confirmed {
       fail(

@@ -5,12 +5,16 @@ package import RedisSink
 /// What `rules.yaml` says, read, expanded and validated.
 package struct Configuration: Sendable {
   package struct Source: Sendable {
-    package enum Mode: String, Sendable, CaseIterable {
-      case pgoutput, wal2json, notify
+    /// How new rows of the outbox are told.
+    package enum Wakeup: String, Sendable, CaseIterable {
+      /// By NOTIFY.
+      case notify
+      /// Not at all.
+      case poll
     }
     /// A libpq connection string, URI or keywords. May hold a password: never print it.
     package var postgres: String
-    package var mode: Mode = .pgoutput
+    package var mode = SourceMode.pgoutput
     package var slot = "cdcd"
     package var publication = "cdcd"
     /// Connection strings as `postgres`, each of one read replica whose readers fill the cache.
@@ -18,11 +22,13 @@ package struct Configuration: Sendable {
     package var retain: Duration = .seconds(60)
     /// No session commits asynchronously: a crash of PostgreSQL is no gap.
     package var losslessCrash = false
+    package var wakeup = Wakeup.notify
+    /// Of `notify`: how often the outbox is read besides; nil for what fits `wakeup`.
+    package var poll: Duration?
 
     package init(postgres: String) { self.postgres = postgres }
 
-    /// What decodes the WAL.
-    package var plugin: OutputPlugin { mode == .wal2json ? .wal2json : .pgoutput }
+    package var pollInterval: Duration { poll ?? (wakeup == .notify ? .seconds(1) : .milliseconds(50)) }
   }
 
   package struct Redis: Sendable {

@@ -9,15 +9,13 @@ extension ConfigurationReader {
   mutating func source(_ node: Node?) -> Configuration.Source? {
     let fields = fields(
       of: node, of: "source",
-      known: ["postgres", "mode", "slot", "publication", "replicas", "retain", "lossless_crash"],
+      known: [
+        "postgres", "mode", "slot", "publication", "replicas", "retain", "lossless_crash", "wakeup", "poll",
+      ],
       required: ["postgres"])
     guard let fields else { return nil }
-    let mode = mode(fields["mode"])
-    if mode == .wal2json, let node = fields["publication"] {
-      problem(
-        "publication, which wal2json does not use", expected: "source.mode: pgoutput, or no publication",
-        at: node.place)
-    }
+    let mode = choice(fields["mode"]) ?? SourceMode.pgoutput
+    refuseForeign(fields, in: mode)
     let replicas = replicas(fields["replicas"])
     let slot = value(fields["slot"], expected: "1 to 63 of a-z, 0-9 and _") { Self.slotName($0) }
     let publication = value(fields["publication"], expected: "a name of 1 to 63 bytes") {
@@ -27,6 +25,10 @@ extension ConfigurationReader {
       Duration(text: $0)
     }
     let losslessCrash = boolean(fields["lossless_crash"])
+    let wakeup: Configuration.Source.Wakeup? = choice(fields["wakeup"])
+    let poll = value(fields["poll"], expected: "1ms to 5s") { text in
+      Duration(text: text).flatMap { (.milliseconds(1) ... .seconds(5)).contains($0) ? $0 : nil }
+    }
     let postgres = value(
       fields["postgres"],
       expected:
@@ -37,12 +39,14 @@ extension ConfigurationReader {
     guard let postgres else { return nil }
     requirePorts(postgres, at: fields["postgres"]?.place)
     var source = Configuration.Source(postgres: postgres)
-    source.mode = mode ?? source.mode
+    source.mode = mode
     source.slot = slot ?? source.slot
     source.publication = publication ?? source.publication
     source.replicas = replicas
     source.retain = retain ?? source.retain
     source.losslessCrash = losslessCrash ?? source.losslessCrash
+    source.wakeup = wakeup ?? source.wakeup
+    source.poll = poll
     return source
   }
 
@@ -71,14 +75,19 @@ extension ConfigurationReader {
       at: place)
   }
 
-  private mutating func mode(_ node: Node?) -> Configuration.Source.Mode? {
-    let mode: Configuration.Source.Mode? = choice(node)
-    guard mode == .notify else { return mode }
-    problem(
-      "the mode \"notify\", which is not built yet",
-      expected: "pgoutput or wal2json, which work today",
-      at: node?.place)
-    return nil
+  /// Options of another mode: whoever wrote them expects something of them.
+  private mutating func refuseForeign(_ fields: [String: Node], in mode: SourceMode) {
+    let owners: [(option: String, modes: [SourceMode])] = [
+      ("publication", [.pgoutput]), ("retain", [.pgoutput, .wal2json]), ("wakeup", [.notify]),
+      ("poll", [.notify]),
+    ]
+    for owner in owners where !owner.modes.contains(mode) {
+      guard let node = fields[owner.option] else { continue }
+      let modes = owner.modes.map(\.rawValue).joined(separator: " or ")
+      problem(
+        "\(owner.option), which \(mode.rawValue) does not use",
+        expected: "source.mode: \(modes), or no \(owner.option)", at: node.place)
+    }
   }
 
   /// Source: PostgreSQL manual, chapter 27.2.6.1 "Querying and Manipulating Replication Slots".

@@ -18,10 +18,10 @@ extension EventLoop {
         targets: [configuration.redis.address.redacted],
         replicas: source.replicas.map(Configuration.Source.redacted),
         flushRate: configuration.redis.flushRate,
-        losslessCrash: source.losslessCrash, plugin: source.plugin
+        losslessCrash: source.losslessCrash, mode: source.mode, pollInterval: source.pollInterval
       ),
       source: PostgresSourceConfiguration(
-        connection: source.postgres, slot: source.slot, plugin: source.plugin,
+        connection: source.postgres, slot: source.slot, mode: source.mode,
         publication: source.publication,
         tables: IdentityCoverage.tableNames(of: configuration.rules),
         ruleColumns: IdentityCoverage.ruleColumns(of: configuration.rules)),

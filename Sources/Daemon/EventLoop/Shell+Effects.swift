@@ -19,13 +19,17 @@ extension Shell {
     case .startReplication(let position): startReplication(at: position)
     case .closeSource: closeSource()
     case .sendFeedback(let feedback): send(feedback)
+    case .readOutbox(let read): askOutbox(.read(read))
+    case .removeFromOutbox(let removal): askOutbox(.remove(removal))
+    case .moveWAL: askOutbox(.moveWAL)
+    case .touchOutbox: askOutbox(.touch)
     case .querySnapshot: ask(.snapshot)
     case .queryCurrentTransaction: ask(.currentTransaction)
     case .queryWALEnd: ask(.walEnd)
     case .queryBlocker: ask(.blocker)
     case .queryLineage(let table):
       let source = sourceConfiguration
-      ask(.lineage(of: table, publication: source.plugin == .pgoutput ? source.publication : nil))
+      ask(.lineage(of: table, publication: source.mode == .pgoutput ? source.publication : nil))
     case .reconnectQuery: renewQuery()
     case .askReplica(let replica): askReplica(replica)
     case .connectRedis(let target): connectRedis(target)

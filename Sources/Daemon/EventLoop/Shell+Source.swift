@@ -20,7 +20,11 @@ extension Shell {
   }
 
   func startReplication(at position: LSN) {
-    guard case .connected(let replication) = source else { return }
+    guard case .connected(let connection) = source else { return }
+    guard case .replication(let replication) = connection else {
+      if case .outbox(let outbox) = connection { startOutbox(outbox) }
+      return
+    }
     do throws(SourceFailure) {
       try replication.start(sourceConfiguration, at: position)
       source = .starting(replication, deadline: Clock.monotonic() + Shell.startTime)
@@ -50,16 +54,17 @@ extension Shell {
 
   func renewQuery() {
     query = .closed
-    let replication: ReplicationConnection
+    let changes: ChangeConnection
     switch source {
-    case .connected(let connection), .starting(let connection, _), .verifying(let connection),
-      .streaming(let connection):
-      replication = connection
+    case .connected(let connection): changes = connection
+    case .starting(let connection, _), .verifying(let connection), .streaming(let connection):
+      changes = .replication(connection)
+    case .startingOutbox(let connection, _), .outbox(let connection): changes = .outbox(connection)
     case .closed, .connecting: return
     }
     do throws(SourceFailure) {
       query = .renewing(
-        try SourceConnector(sourceConfiguration, beside: replication, now: Clock.monotonic()))
+        try SourceConnector(sourceConfiguration, beside: changes, now: Clock.monotonic()))
     } catch {
       loseQuery(error)
     }
@@ -70,7 +75,10 @@ extension Shell {
     switch source {
     case .closed, .verifying: return
     case .connecting(let connector): if ready { advance(connector) }
-    case .connected(let replication), .starting(let replication, _): if ready { advanceStart(replication) }
+    case .connected(.replication(let replication)), .starting(let replication, _):
+      if ready { advanceStart(replication) }
+    case .connected(.outbox(let outbox)), .startingOutbox(let outbox, _), .outbox(let outbox):
+      if ready { advanceOutbox(outbox) }
     case .streaming(let replication):
       if ready, replication.wantsWrite, !flush(replication) { return }
       if readable || replication.mayHoldInput { read(replication) }
@@ -97,8 +105,8 @@ extension Shell {
     switch progress {
     case .pending: return
     case .waits(let blocker): handle(.slotWaits(blocker))
-    case .connected(let facts, let replication, let query):
-      source = .connected(replication)
+    case .connected(let facts, let changes, let query):
+      source = .connected(changes)
       self.query = .open(query)
       handle(.sourceConnected(facts))
     case .failed(let failure): failSource(failure)
@@ -217,7 +225,7 @@ extension Shell {
   }
 
   /// For use while effects are being performed.
-  private func loseSource(_ failure: SourceFailure) {
+  func loseSource(_ failure: SourceFailure) {
     closeSource()
     tell(.sourceFailed(failure))
   }
@@ -230,14 +238,16 @@ extension Shell {
   func sourceDeadline() -> Int64? {
     switch source {
     case .connecting(let connector): connector.deadline
-    case .starting(_, let deadline): deadline
-    case .closed, .connected, .verifying, .streaming: nil
+    case .starting(_, let deadline), .startingOutbox(_, let deadline): deadline
+    case .closed, .connected, .verifying, .streaming, .outbox: nil
     }
   }
 
   func sourceTimeout() -> SourceFailure {
     if case .connecting(let connector) = source { return connector.timeout }
-    return SourceFailure(.unavailable, "PostgreSQL: START_REPLICATION: no answer within 10 seconds")
+    let action =
+      sourceConfiguration.mode == .notify ? "taking the outbox" : "START_REPLICATION"
+    return SourceFailure(.unavailable, "PostgreSQL: \(action): no answer within 10 seconds")
   }
 
   func queryDeadline() -> Int64? {

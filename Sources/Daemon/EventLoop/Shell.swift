@@ -7,17 +7,20 @@ import RedisSink
 /// The Engine's shell on the event loop's thread: it owns every socket, hands what they bring to the Engine and
 /// performs what the Engine asks. It decides nothing about invalidation.
 final class Shell {
-  /// The replication side; the query connection has its own state, since it is renewed alone.
+  /// The connection that brings the changes; the query connection has its own state, since it is renewed alone.
   enum Source {
     case closed
     case connecting(SourceConnector)
     /// Until `Effect.startReplication`.
-    case connected(ReplicationConnection)
+    case connected(ChangeConnection)
     /// START_REPLICATION is sent and has to be answered by then.
     case starting(ReplicationConnection, deadline: Int64)
     /// The stream has begun; the slot's position is being asked for, and nothing is read meanwhile.
     case verifying(ReplicationConnection)
     case streaming(ReplicationConnection)
+    /// The lock is asked for and has to be answered by then.
+    case startingOutbox(OutboxConnection, deadline: Int64)
+    case outbox(OutboxConnection)
   }
 
   enum Query {
@@ -176,8 +179,10 @@ final class Shell {
     switch source {
     case .closed, .verifying: return (-1, 0)
     case .connecting(let connector): return (connector.fileDescriptor, connector.pollEvents)
-    case .connected(let replication), .starting(let replication, _):
+    case .connected(.replication(let replication)), .starting(let replication, _):
       return (replication.fileDescriptor, replication.startPollEvents)
+    case .connected(.outbox(let outbox)), .startingOutbox(let outbox, _), .outbox(let outbox):
+      return (outbox.fileDescriptor, outbox.pollEvents)
     case .streaming(let replication):
       let reading = engine.wantsInput && !gulp.isHolding
       return (

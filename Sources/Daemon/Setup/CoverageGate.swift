@@ -35,7 +35,7 @@ package enum CoverageGate {
       let session = try CatalogSession(connection: configuration.source.postgres)
       let triggers = try DDLTriggers.read(from: session)
       return try IdentityCoverage.findings(
-        rules: configuration.rules, plugin: configuration.source.plugin, session: session)
+        rules: configuration.rules, mode: configuration.source.mode, session: session)
         + ConditionCheck.findings(rules: configuration.rules, session: session)
         + (triggers.areInstalled
           ? [] : [Finding(.warning, DDLTriggers.problem, remedy: "Needed: " + triggers.remedy + ".")])

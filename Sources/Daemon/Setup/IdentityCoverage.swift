@@ -6,7 +6,7 @@ package import PostgresSource
 package enum IdentityCoverage {
   /// What is wrong with the ruled tables; empty when every rule can follow every change.
   package static func findings(
-    rules: [Rule], plugin: OutputPlugin, session: CatalogSession
+    rules: [Rule], mode: SourceMode, session: CatalogSession
   ) throws(CatalogError) -> [Finding] {
     var findings: [Finding] = []
     for name in tableNames(of: rules) {
@@ -14,7 +14,7 @@ package enum IdentityCoverage {
         findings.append(missingTable(name))
         continue
       }
-      findings += self.findings(table, rules: rules.filter { $0.table == name }, plugin: plugin)
+      findings += self.findings(table, rules: rules.filter { $0.table == name }, mode: mode)
     }
     return findings
   }
@@ -42,17 +42,18 @@ package enum IdentityCoverage {
     ).toldWhileRunning()
   }
 
-  static func findings(_ table: RuledTable, rules: [Rule], plugin: OutputPlugin) -> [Finding] {
-    if let finding = unsuitable(table) { return [finding] }
-    var findings = rules.flatMap { columnFindings($0, table) }
-    for leaf in table.leaves where leaf.kind == "r" {
-      let found = leafFindings(leaf, rules: rules, plugin)
+  static func findings(_ table: RuledTable, rules: [Rule], mode: SourceMode) -> [Finding] {
+    if let finding = unsuitable(table, mode) { return [finding] }
+    var findings = rules.flatMap { columnFindings($0, table, mode) }
+    // Triggers see whole rows.
+    for leaf in table.leaves where leaf.kind == "r" && mode != .notify {
+      let found = leafFindings(leaf, rules: rules, mode)
       findings += leaf.table == table.name ? found : found.map { $0.toldWhileRunning() }
     }
     for leaf in table.leaves where leaf.kind == "f" {
       findings.append(
         Finding(
-          .warning, "The partition \(leaf.table.quoted) is a foreign table: its changes are never streamed.",
+          .warning, "The partition \(leaf.table.quoted) is a foreign table: its changes are never told.",
           remedy: "Invalidate its keys from the application."))
     }
     if table.hasInheritanceChildren {
@@ -66,7 +67,7 @@ package enum IdentityCoverage {
   }
 
   /// Why no rule can work on the table at all.
-  private static func unsuitable(_ table: RuledTable) -> Finding? {
+  private static func unsuitable(_ table: RuledTable, _ mode: SourceMode) -> Finding? {
     if let root = table.root {
       return Finding(
         "\(table.name.quoted) is a partition of \(root.quoted), whose rules concern it too.",
@@ -75,19 +76,22 @@ package enum IdentityCoverage {
     }
     guard table.kind == "r" || table.kind == "p" else {
       return Finding(
-        "\(table.name.quoted) is not a table that PostgreSQL can publish.",
+        "\(table.name.quoted) is not a table whose changes PostgreSQL can tell.",
         remedy: "Write the rules for the tables behind it.")
     }
     if table.isUnlogged {
       return Finding(
-        "\(table.name.quoted) is unlogged or temporary: its changes are in no log.",
+        "\(table.name.quoted) is unlogged or temporary: "
+          + (mode == .notify ? "a crash empties it, and nothing tells." : "its changes are in no log."),
         remedy: "ALTER TABLE \(table.name.quoted) SET LOGGED;"
       ).toldWhileRunning()
     }
     return nil
   }
 
-  private static func columnFindings(_ rule: Rule, _ table: RuledTable) -> [Finding] {
+  private static func columnFindings(
+    _ rule: Rule, _ table: RuledTable, _ mode: SourceMode
+  ) -> [Finding] {
     rule.columns.compactMap { name in
       guard let column = table.columns.first(where: { $0.name == name }) else {
         let nearest = nearestName(to: name, among: table.columns.map(\.name))
@@ -95,7 +99,7 @@ package enum IdentityCoverage {
           "The rule \(rule.name) reads the column \"\(name)\", which \(table.name.quoted) does not have.",
           remedy: nearest.map { "The nearest is \"\($0)\"." } ?? "The table has no columns.")
       }
-      guard column.isGenerated else { return nil }
+      guard column.isGenerated, mode != .notify else { return nil }
       return Finding(
         "The rule \(rule.name) reads the generated column \"\(name)\" of \(table.name.quoted), "
           + "which PostgreSQL does not send.",
@@ -104,14 +108,14 @@ package enum IdentityCoverage {
   }
 
   private static func leafFindings(
-    _ leaf: RuledTable.Leaf, rules: [Rule], _ plugin: OutputPlugin
+    _ leaf: RuledTable.Leaf, rules: [Rule], _ mode: SourceMode
   ) -> [Finding] {
     let remedy = "ALTER TABLE \(leaf.table.quoted) REPLICA IDENTITY FULL;"
     guard leaf.hasUsableIdentity else {
       return [
         Finding(
           "\(leaf.table.quoted) has no usable replica identity: "
-            + (plugin == .pgoutput
+            + (mode == .pgoutput
               ? "once it is published, every UPDATE and DELETE of the application on it fails."
               : "wal2json leaves out its updates and deletes."),
           remedy: remedy)

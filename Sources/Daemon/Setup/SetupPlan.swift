@@ -34,12 +34,17 @@ package struct SetupPlan: Sendable, Equatable {
       }
       tables.append(table)
       plan.findings += IdentityCoverage.findings(
-        table, rules: configuration.rules.filter { $0.table == name }, plugin: source.plugin)
+        table, rules: configuration.rules.filter { $0.table == name }, mode: source.mode)
     }
     plan.findings += try ConditionCheck.findings(rules: configuration.rules, session: session)
+    guard source.mode != .notify else {
+      try plan.completeOutbox(of: tables, for: configuration, session)
+      plan.complete(try DDLTriggers.read(from: session))
+      return plan
+    }
     let slot = try SlotFacts.read(source.slot, from: session)
-    plan.findings += slot.findings(source.slot, plugin: source.plugin)
-    if source.plugin == .wal2json {
+    plan.findings += slot.findings(source.slot, mode: source.mode)
+    if source.mode == .wal2json {
       // Of every table, published or not.
     } else if let publication = try PublicationFacts.read(source.publication, from: session) {
       plan.complete(publication, tables, user: slot.user)
@@ -48,7 +53,7 @@ package struct SetupPlan: Sendable, Equatable {
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
     plan.complete(try DDLTriggers.read(from: session))
-    if slot.slot == nil { plan.steps.append(Self.creation(ofSlot: source.slot, source.plugin)) }
+    if slot.slot == nil { plan.steps.append(Self.creation(ofSlot: source.slot, source.mode)) }
     return plan
   }
 
@@ -111,11 +116,11 @@ package struct SetupPlan: Sendable, Equatable {
         isOptional: true, isForOthers: !triggers.mayInstall))
   }
 
-  private static func creation(ofSlot name: String, _ plugin: OutputPlugin) -> Step {
+  private static func creation(ofSlot name: String, _ mode: SourceMode) -> Step {
     Step(
       problem: "There is no replication slot \(name).",
       statement:
-        "SELECT pg_create_logical_replication_slot(\(CatalogSession.quoted(literal: name)), '\(plugin.rawValue)');"
+        "SELECT pg_create_logical_replication_slot(\(CatalogSession.quoted(literal: name)), '\(mode.rawValue)');"
     )
   }
 

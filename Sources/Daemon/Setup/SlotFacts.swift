@@ -45,7 +45,7 @@ extension SlotFacts {
     """
 
   /// What keeps the slot from being used, or from being made.
-  func findings(_ name: String, plugin: OutputPlugin) -> [Finding] {
+  func findings(_ name: String, mode: SourceMode) -> [Finding] {
     var findings: [Finding] = []
     if isInRecovery {
       findings.append(
@@ -64,7 +64,7 @@ extension SlotFacts {
           "The role \(user) may not replicate.",
           remedy: "ALTER ROLE \(CatalogSession.quoted(identifier: user)) REPLICATION;"))
     }
-    if let finding = slot.flatMap({ slotFinding(name, $0, plugin) }) { findings.append(finding) }
+    if let finding = slot.flatMap({ slotFinding(name, $0, mode) }) { findings.append(finding) }
     if slot == nil, freeSlots < 1 {
       findings.append(
         Finding(
@@ -75,7 +75,7 @@ extension SlotFacts {
     return findings
   }
 
-  private func slotFinding(_ name: String, _ slot: Slot, _ wanted: OutputPlugin) -> Finding? {
+  private func slotFinding(_ name: String, _ slot: Slot, _ wanted: SourceMode) -> Finding? {
     let drop = "SELECT pg_drop_replication_slot(\(CatalogSession.quoted(literal: name)));"
     if slot.walStatus == "lost" {
       return Finding(

@@ -13,6 +13,7 @@ package enum SourceCheck {
         step.isOptional ? .warning : .error, step.problem,
         remedy: step.remedy ?? "cdcd setup, or: \(step.statement)")
     }
-    return plan.findings + missing + (try StreamFacts.read(from: session).findings)
+    let stream = try StreamFacts.read(from: session)
+    return plan.findings + missing + stream.findings(mode: configuration.source.mode)
   }
 }

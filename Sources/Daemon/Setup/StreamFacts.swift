@@ -1,3 +1,4 @@
+import Invalidation
 import PostgresSource
 
 /// What the stream itself will meet, whatever publication and slot are: `setup` has no part in it.
@@ -26,9 +27,9 @@ struct StreamFacts {
       \(SynchronousStandbys.sql(taking: "pg_catalog.current_setting('application_name')"))
     """
 
-  var findings: [Finding] {
+  func findings(mode: SourceMode) -> [Finding] {
     var findings: [Finding] = []
-    if isStandby {
+    if isStandby, mode != .notify {
       findings.append(
         Finding(
           "synchronous_standby_names takes cdcd, whose application_name is \(applicationName), for a standby: every"

@@ -1,12 +1,13 @@
 /// What the Engine asks of the shell, which performs the effects in the order given.
 package enum Effect: Sendable {
-  /// Open the query and the replication connection, make the slot if there is none, and gather `SourceFacts`.
+  /// Open the query and the replication connection, make the slot if there is none, and gather `SourceFacts`. Of an outbox:
+  /// the connection that holds its lock, in place of the replication connection.
   case connectSource
-  /// START_REPLICATION at this position, at least the slot's confirmed one.
+  /// START_REPLICATION at this position, at least the slot's confirmed one; of an outbox, LISTEN.
   case startReplication(LSN)
   /// Close both PostgreSQL connections. No event answers; a `connectSource` may follow at once.
   case closeSource
-  /// Send a standby status update.
+  /// Send a standby status update; never with an outbox.
   case sendFeedback(Feedback)
   /// `SELECT pg_current_snapshot()` on the query connection. At most one query is outstanding.
   case querySnapshot
@@ -20,6 +21,15 @@ package enum Effect: Sendable {
   case queryLineage(of: TableReference)
   /// Open the query connection again; replication is untouched.
   case reconnectQuery
+
+  /// Read the outbox; `Event.outboxRead` answers. Of this and the next three at most one is under way.
+  case readOutbox(OutboxRead)
+  /// Remove rows from the outbox, and note the position beside it; `Event.outboxRemoved` answers.
+  case removeFromOutbox(OutboxRemoval)
+  /// Write something durable to the WAL, so that its end moves; `Event.walMoved` answers.
+  case moveWAL
+  /// Show the server that cdcd lives; `Event.outboxTouched` answers.
+  case touchOutbox
 
   /// Ask this read replica where it stands, over the connection to it; open one if there is none. At most one question
   /// is outstanding for each replica, and each is answered, by `replicaAnswered` or `replicaFailed`.

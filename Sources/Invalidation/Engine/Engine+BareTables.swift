@@ -31,7 +31,7 @@ extension Engine {
   /// Redis may lose the flushes, and then its changes come again.
   func mistrustsOldRows(of rule: Int, in relation: BoundRelation) -> Bool {
     // A partition under its own name says which columns it carries, and each row of wal2json does.
-    guard configuration.plugin == .pgoutput, let table = bareTables[rule],
+    guard configuration.mode == .pgoutput, let table = bareTables[rule],
       configuration.rules[rule].table == relation.relation.table
     else {
       return false

@@ -54,12 +54,12 @@ extension Engine {
   /// The relation with the columns that the rules of `tables` read. What a row lacks is known row by row, so every column
   /// counts as part of the replica identity. A relation of pgoutput is what the server says.
   mutating func described(_ relation: Relation, as tables: Set<TableName>) -> Relation {
-    guard configuration.plugin == .wal2json else { return relation }
+    guard configuration.mode != .pgoutput else { return relation }
     var columns: [String] = []
     for rule in configuration.rules where tables.contains(rule.table) {
       columns += rule.columns.filter { !columns.contains($0) }
     }
-    stream.named.read(columns, of: relation.identifier)
+    if configuration.mode == .wal2json { stream.named.read(columns, of: relation.identifier) }
     var relation = relation
     relation.columns = columns.map { Relation.Column(name: $0, isKey: true) }
     return relation

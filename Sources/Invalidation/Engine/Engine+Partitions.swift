@@ -6,7 +6,7 @@ extension Engine {
   }
 
   func reference(to relation: Relation) -> TableReference {
-    configuration.plugin == .wal2json ? .named(relation.table) : .identified(relation.identifier)
+    configuration.mode == .wal2json ? .named(relation.table) : .identified(relation.identifier)
   }
 
   mutating func askForLineage(_ relation: Relation) {
@@ -45,7 +45,7 @@ extension Engine {
     let known = stream.known[relation.table]?.tables.intersection(statistics.tables) ?? []
     let fitting = partitioned.filter { table in
       // wal2json describes no table.
-      configuration.plugin == .wal2json
+      configuration.mode == .wal2json
         || configuration.rules.allSatisfy { $0.table != table || columns.isSuperset(of: $0.columns) }
     }
     openGap(.tableChanged, rules: rules(of: partitioned.union(known)))
@@ -56,7 +56,7 @@ extension Engine {
   /// wal2json tells of every table, so that one which was detached goes on in the stream. It was a partition at this change
   /// only if its description was written since.
   private func mayHaveLeft(_ relation: Relation, _ lineage: TableLineage?) -> Bool {
-    guard configuration.plugin == .wal2json, let xid = stream.transaction?.xid else { return false }
+    guard configuration.mode == .wal2json, let xid = stream.transaction?.xid else { return false }
     guard stream.known[relation.table] == nil, let describedBy = lineage?.describedBy else { return false }
     return Int32(bitPattern: describedBy &- xid) > 0
   }

@@ -190,6 +190,7 @@ extension Engine {
     }
     acknowledgeFirst(target, hits: hits)
     closeSmallBatch(target)
+    advanceOutbox()
     finishDrainingIfSettled()
   }
 

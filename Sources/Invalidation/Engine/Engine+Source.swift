@@ -65,6 +65,7 @@ extension Engine {
     source.waitsForSlot = false
     resetStream()
     stream.received = plan.position
+    stream.outbox.answeredAt = now.monotonic
     queries.isSnapshotNeeded = true
     if !plan.continues {
       beginChains(plan, facts)
@@ -185,6 +186,7 @@ extension Engine {
     // While a target is away, what it holds is not known, and does not grow old enough to be confirmed.
     if targets.allSatisfy({ $0.link == .ready }) { confirmed.note(settled, at: now.monotonic) }
     source.feedbackDueAt = now.monotonic + 1_000_000_000
+    guard configuration.mode != .notify else { return advanceOutbox() }
     let received = max(stream.received, confirmed.position)
     emit(
       .sendFeedback(
@@ -220,17 +222,21 @@ extension Engine {
   }
 
   mutating func finishDrainingIfSettled() {
-    guard case .draining = source.phase, targets.allSatisfy(\.inFlight.isEmpty) else { return }
+    guard case .draining = source.phase, targets.allSatisfy(\.inFlight.isEmpty), !isOutboxBusy else {
+      return advanceOutbox()
+    }
     finishDraining()
   }
 
   mutating func finishDraining() {
     if targets.allSatisfy({ $0.link == .ready }) { confirmed.note(settled, at: now.monotonic) }
-    emit(
-      .sendFeedback(
-        Feedback(
-          received: max(stream.received, confirmed.position), confirmed: confirmed.position,
-          replyRequested: false)))
+    if configuration.mode != .notify {
+      emit(
+        .sendFeedback(
+          Feedback(
+            received: max(stream.received, confirmed.position), confirmed: confirmed.position,
+            replyRequested: false)))
+    }
     emit(.closeSource)
     end()
   }

@@ -14,9 +14,10 @@ extension Engine {
       switch try ReplicationFrame.decode(message) {
       case .data(let serverEnd, let payload):
         if serverEnd > stream.serverEnd { stream.serverEnd = serverEnd }
-        switch configuration.plugin {
+        switch configuration.mode {
         case .pgoutput: try receiveData(message, at: payload)
         case .wal2json: try receiveJSON(message, at: payload)
+        case .notify: break
         }
       case .keepalive(let end, let replyRequested):
         keepalive(end, replyRequested: replyRequested)
@@ -157,12 +158,15 @@ extension Engine {
   private mutating func keepalive(_ end: LSN, replyRequested: Bool) {
     if end > stream.serverEnd { stream.serverEnd = end }
     // Between Begin and Commit the position precedes that transaction's end, and says nothing new.
-    if stream.transaction == nil, end > stream.received {
-      stream.received = end
-      for target in targets.indices { targets[target].ledger.append(end) }
-      if awaited > settled { for target in targets.indices { closeForAwaited(target) } }
-    }
+    if stream.transaction == nil, end > stream.received { reach(end) }
     if replyRequested { sendFeedback(replyRequested: false) }
+  }
+
+  /// Nothing more was changed up to here.
+  mutating func reach(_ end: LSN) {
+    stream.received = end
+    for target in targets.indices { targets[target].ledger.append(end) }
+    if awaited > settled { for target in targets.indices { closeForAwaited(target) } }
   }
 
   private mutating func closeForAwaited(_ target: Int) {
@@ -177,9 +181,11 @@ extension Engine {
     let moving = isPartition ? tables : partitioned.union(partitions)
     let bound = BoundRelation(
       described(relation, as: tables), tables: tables, moving: moving, rules: configuration.rules)
-    switch configuration.plugin {
+    switch configuration.mode {
     case .pgoutput: compareWithKnown(relation, as: tables)
     case .wal2json: compareWithKnown(relation.table, as: tables)
+    // The catalogue alone tells of DDL.
+    case .notify: break
     }
     keep(bound, table: statistics.tables.firstIndex(where: tables.contains) ?? -1)
     for rule in bound.rules {
@@ -234,7 +240,7 @@ extension Engine {
   mutating func malformed(_ problem: String) {
     statistics.malformedMessages += 1
     if stream.reported.insert(problem).inserted {
-      report(.error, "malformed_message", "a replication message could not be read: " + problem)
+      report(.error, "malformed_message", "a change could not be read: " + problem)
     }
     openGap(.malformedMessage, rules: Array(configuration.rules.indices))
   }

@@ -7,13 +7,15 @@ extension Engine {
   mutating func tableChanged(by content: Span<UInt8>) {
     let parts = [UInt8](content).split(separator: UInt8(ascii: "\n"), maxSplits: 1)
     guard parts.count == 2 else { return malformed("a message cdcd.ddl that names no table") }
+    tableChanged(
+      by: String(decoding: parts[0], as: UTF8.self), name: String(decoding: parts[1], as: UTF8.self))
+  }
+
+  mutating func tableChanged(by command: String, name: String) {
     // A table may have taken a ruled one's name, or left the publication.
-    queries.tell(
-      QueryState.ToldChange(
-        xid: stream.transaction?.xid, position: stream.transaction?.position ?? stream.received))
+    queries.tell(toldChange)
     holdUntilVisible()
     forgetPlaces()
-    let name = String(decoding: parts[1], as: UTF8.self)
     guard let rules = rules(toldBy: name) else {
       return malformed("a message cdcd.ddl with a table's name that cannot be read")
     }
@@ -23,8 +25,16 @@ extension Engine {
     stream.known = stream.known.filter { $1.tables.isDisjoint(with: tables) }
     report(
       .info, "ddl",
-      String(decoding: parts[0], as: UTF8.self) + " changed " + (name == "*" ? "perhaps any table" : name))
+      command + " changed " + (name == "*" ? "perhaps any table" : name))
     openGap(.tableChanged, rules: rules)
+  }
+
+  /// What an outbox holds is visible, and was committed after what was read before.
+  private var toldChange: QueryState.ToldChange {
+    guard configuration.mode != .notify, let transaction = stream.transaction else {
+      return QueryState.ToldChange(xid: nil, position: stream.received)
+    }
+    return QueryState.ToldChange(xid: transaction.xid, position: transaction.position)
   }
 
   /// Of the table with this quoted name; a word without quotes, but for *, only has the catalogue looked at. Nil when it

@@ -25,7 +25,9 @@ extension Engine {
 
   private func considerStreaming(_ consider: (Int64) -> Void) {
     consider(source.feedbackDueAt)
-    if wantsInput {
+    if configuration.mode == .notify {
+      if let due = outboxDue { consider(due) }
+    } else if wantsInput {
       consider(
         min(
           (source.probedAt ?? source.lastMessageAt) + Engine.silenceBeforeProbe,
@@ -73,7 +75,7 @@ extension Engine {
     source.phase == .streaming && target.link == .ready && target.inFlight.isEmpty
   }
 
-  private var isProbingForAwaited: Bool {
+  var isProbingForAwaited: Bool {
     awaited > stream.received && now.monotonic < awaitedUntil
   }
 
@@ -92,24 +94,15 @@ extension Engine {
   }
 
   private mutating func runStreamTimers() {
-    // While the stream is not read, silence says nothing about the peer.
-    if !wantsInput { source.lastMessageAt = now.monotonic }
-    if source.lastMessageAt + Engine.silenceLimit <= now.monotonic {
-      let failure = SourceFailure(.unavailable, "PostgreSQL has been silent for 30 s although it was asked")
-      emit(.closeSource)
-      return sourceFailed(failure)
-    }
+    configuration.mode == .notify ? runOutboxTimers() : searchSilence()
+    guard source.phase == .streaming else { return }
     if isBarrierStuck {
       report(.warning, "barrier_stuck", "no snapshot could be asked for in 30 s: connecting anew")
       return restartSource(after: source.backoff.next(&random))
     }
-    if (source.probedAt ?? source.lastMessageAt) + Engine.silenceBeforeProbe <= now.monotonic {
-      source.probedAt = now.monotonic
-      sendFeedback(replyRequested: true)
-    }
     if isProbingForAwaited, awaitedProbeAt <= now.monotonic {
       awaitedProbeAt = now.monotonic + Engine.awaitedProbeInterval
-      sendFeedback(replyRequested: true)
+      configuration.mode == .notify ? outboxNotified() : sendFeedback(replyRequested: true)
     } else if awaited > settled {
       for target in targets.indices where targets[target].ledger.canAdvance {
         targets[target].needsWatermark = true
@@ -122,6 +115,20 @@ extension Engine {
     reportParked()
     runSecondDeletes()
     askReplicas()
+  }
+
+  private mutating func searchSilence() {
+    // While the stream is not read, silence says nothing about the peer.
+    if !wantsInput { source.lastMessageAt = now.monotonic }
+    if source.lastMessageAt + Engine.silenceLimit <= now.monotonic {
+      let failure = SourceFailure(.unavailable, "PostgreSQL has been silent for 30 s although it was asked")
+      emit(.closeSource)
+      return sourceFailed(failure)
+    }
+    if (source.probedAt ?? source.lastMessageAt) + Engine.silenceBeforeProbe <= now.monotonic {
+      source.probedAt = now.monotonic
+      sendFeedback(replyRequested: true)
+    }
   }
 
   /// When the server is looked at again. A transaction that stays invisible may wait for cdcd itself, which somebody has

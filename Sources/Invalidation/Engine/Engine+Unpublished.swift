@@ -17,9 +17,10 @@ extension Engine {
   var unpublishedProblem: String {
     let tables = source.unpublished.map(\.description).sorted().joined(separator: ", ")
     let (carrier, remedy) =
-      switch configuration.plugin {
+      switch configuration.mode {
       case .pgoutput: ("the publication", "run `cdcd setup`")
       case .wal2json: ("wal2json", "ALTER TABLE ... REPLICA IDENTITY FULL where there is no usable identity")
+      case .notify: ("the outbox", "run `cdcd setup`, name the root in the rules where one names a partition")
       }
     return
       "\(carrier) does not carry every change of \(tables): \(remedy), ALTER TABLE ... SET LOGGED for an unlogged"

@@ -8,7 +8,7 @@ import DequeModule
 /// stream while `wantsInput` is false.
 ///
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
-/// (`Engine+Stream`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
+/// (`Engine+Stream`) or of an outbox (`Engine+Outbox`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
 /// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), partitions
 /// (`Engine+Partitions`), tables by name (`Engine+NamedTables`), replica identities (`Engine+BareTables`), flushes
 /// (`Engine+Flush`) and time (`Engine+Timers`).
@@ -67,7 +67,9 @@ package struct Engine: Sendable {
     self.replicas = configuration.replicas.map { _ in ReplicaState() }
     self.secondDeletes = SecondDeletes(
       rules: configuration.rules, hasReplicas: !configuration.replicas.isEmpty)
-    self.confirmed = ConfirmedPosition(retain: configuration.retain)
+    self.confirmed = ConfirmedPosition(
+      // What was removed from an outbox is gone for good: nothing would be replayed.
+      retain: configuration.mode == .notify ? .zero : configuration.retain)
     self.acceptsGapsBefore = configuration.acceptGap ? LSN(.max) : nil
     statistics.ruleNames = configuration.rules.map(\.name)
     statistics.keysDeleted = configuration.rules.map { _ in 0 }
@@ -91,6 +93,11 @@ package struct Engine: Sendable {
     case .blocker(let blocker): blockerArrived(blocker)
     case .lineage(let lineage, let snapshot): lineageArrived(lineage, snapshot)
     case .slotWaits(let blocker): slotWaits(blocker)
+    case .outboxRead(let page): outboxRead(page)
+    case .outboxRemoved: outboxRemoved()
+    case .walMoved: walMoved()
+    case .outboxTouched: outboxTouched()
+    case .outboxNotified: outboxNotified()
     case .queryReconnected(let facts): queryReconnected(facts)
     case .queryFailed(let failure): queryFailed(failure)
     case .replicaAnswered(let replica, let facts): replicaAnswered(replica, facts)

@@ -1,8 +1,9 @@
 /// What the Engine is told once, at its creation.
 package struct EngineConfiguration: Sendable {
   package var rules: [Rule]
-  /// What the stream is written in.
-  package var plugin: OutputPlugin
+  package var mode: SourceMode
+  /// Of `notify`: how often the outbox is read when nothing tells of new rows.
+  package var pollInterval: Duration
   /// The slot's name; part of the watermark's key.
   package var slot: String
   /// `source.retain`: how far the confirmed position is held behind the settled one.
@@ -36,7 +37,8 @@ package struct EngineConfiguration: Sendable {
     rules: [Rule], slot: String, retain: Duration = .seconds(60), command: DeleteCommand = .unlink,
     leases: Bool = true, onGap: GapPolicy = .flush, acceptGap: Bool = false, runIdentifier: String,
     targets: [String] = ["redis"], replicas: [String] = [], flushRate: Int = 50_000,
-    losslessCrash: Bool = false, plugin: OutputPlugin = .pgoutput
+    losslessCrash: Bool = false, mode: SourceMode = .pgoutput,
+    pollInterval: Duration = .seconds(1)
   ) {
     self.rules = rules
     self.slot = slot
@@ -50,6 +52,7 @@ package struct EngineConfiguration: Sendable {
     self.replicas = replicas
     self.flushRate = flushRate
     self.losslessCrash = losslessCrash
-    self.plugin = plugin
+    self.mode = mode
+    self.pollInterval = pollInterval
   }
 }

@@ -6,7 +6,8 @@ package enum Event: Sendable {
   /// both PostgreSQL connections and will report nothing more about them.
   case sourceFailed(SourceFailure)
   /// Answers `Effect.startReplication`: the server has switched to CopyBoth; messages follow. The slot's
-  /// `confirmed_flush_lsn` was read after the stream had begun, when nobody else could move it any more.
+  /// `confirmed_flush_lsn` was read after the stream had begun, when nobody else could move it any more. Of an outbox: up to
+  /// where its rows have been removed.
   case replicationStarted(confirmedFlush: LSN)
   /// Answers `Effect.querySnapshot`.
   case snapshot(TransactionSnapshot)
@@ -24,6 +25,17 @@ package enum Event: Sendable {
   case queryReconnected(SourceFacts)
   /// The query connection failed or could not be opened; the shell has closed it. Replication goes on.
   case queryFailed(SourceFailure)
+
+  /// Answers `Effect.readOutbox`.
+  case outboxRead(OutboxPage)
+  /// Answers `Effect.removeFromOutbox`.
+  case outboxRemoved
+  /// Answers `Effect.moveWAL`.
+  case walMoved
+  /// Answers `Effect.touchOutbox`.
+  case outboxTouched
+  /// A notification has come: there are new rows in the outbox.
+  case outboxNotified
 
   /// Answers `Effect.askReplica`.
   case replicaAnswered(replica: Int, ReplicaFacts)
@@ -84,7 +96,7 @@ package struct SourceFacts: Sendable, Equatable {
   package var flushLSN: LSN
   /// `pg_current_wal_insert_lsn()`: beyond everything that the catalogue shows.
   package var insertLSN: LSN
-  /// The slot's `confirmed_flush_lsn`.
+  /// The slot's `confirmed_flush_lsn`; of an outbox, up to where its rows have been removed.
   package var confirmedFlush: LSN
   /// The shell has just created the slot, because there was none.
   package var slotCreated: Bool

@@ -56,6 +56,7 @@ struct StreamState: Sendable {
 
   /// Tables of a stream that describes none.
   var named = NamedTables()
+  var outbox = OutboxState()
 
   var transaction: Transaction?
   var images = RowImages()
@@ -77,6 +78,7 @@ struct StreamState: Sendable {
     unplaced = nil
     misplaced.removeAll()
     named.restart()
+    outbox.restart()
     held.removeAll()
     transaction = nil
   }

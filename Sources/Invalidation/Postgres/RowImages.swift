@@ -49,10 +49,13 @@ struct RowImages {
   var new = RowImage()
   /// The old image holds only the columns of the replica identity; the others read as NULL and mean nothing.
   var oldIsKeyOnly = false
+  /// The other image of this update is not known: it may be any of the statement's.
+  var isUnpaired = false
 
   mutating func clear() {
     old.clear()
     new.clear()
     oldIsKeyOnly = false
+    isUnpaired = false
   }
 }

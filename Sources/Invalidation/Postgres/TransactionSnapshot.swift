@@ -1,7 +1,7 @@
 /// What `pg_current_snapshot()` printed: which transactions a reader that starts now can see.
 ///
 /// Source: PostgreSQL manual, chapter 9.27.8 "Transaction ID and Snapshot Information Functions".
-package struct TransactionSnapshot: Sendable, Equatable {
+package struct TransactionSnapshot: Sendable, Equatable, CustomStringConvertible {
   /// Every transaction below it has ended. 64 bits, epoch included.
   package var xmin: UInt64
   /// No transaction at or above it has ended.
@@ -25,6 +25,14 @@ package struct TransactionSnapshot: Sendable, Equatable {
       inProgress.append(xid)
     }
     self.init(xmin: xmin, xmax: xmax, inProgress: inProgress)
+  }
+
+  /// The text form, in the order of the epochs.
+  package var description: String {
+    let low = UInt32(truncatingIfNeeded: xmin)
+    // None is further than 2^31 from the oldest.
+    let listed = inProgress.map { xmin + UInt64($0 &- low) }.sorted().map(String.init)
+    return "\(xmin):\(xmax):" + listed.joined(separator: ",")
   }
 
   /// Whether a committed transaction, named by the 32-bit xid of its Begin message, can be seen (contract 1).

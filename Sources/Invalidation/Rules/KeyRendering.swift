@@ -105,6 +105,7 @@ extension BoundRule {
   // MARK: when_changed and where
 
   private func hasChanged(_ images: borrowing RowImages, _ message: Span<UInt8>) -> Bool {
+    if images.isUnpaired { return true }
     // Without an old image no column of the replica identity changed, and the rule reads no other.
     guard images.old.isPresent else { return false }
     return whenChanged.contains { index in
@@ -126,7 +127,8 @@ extension BoundRule {
   }
 
   private func isMet(_ images: borrowing RowImages, _ message: Span<UInt8>) -> Bool {
-    (images.new.isPresent && isMet(images.new, fallback: images.old, message))
+    images.isUnpaired
+      || (images.new.isPresent && isMet(images.new, fallback: images.old, message))
       || (images.old.isPresent && isMet(images.old, fallback: nil, message))
   }
 

@@ -16,12 +16,14 @@ final class Installation: Sendable {
 
   struct Options: Sendable {
     /// `source.mode`.
-    var mode = ProcessInfo.processInfo.environment["SOURCE_MODE"] ?? "pgoutput"
+    var mode = Installation.mode
     /// SQL that makes the tables.
     var schema = ExampleTables.schema
     /// The list under `rules:`.
     var rules = ExampleTables.rules
     var retain = "2s"
+    /// `source.wakeup`, of notify.
+    var wakeup = "notify"
     /// `source.lossless_crash`: the tests commit synchronously, and a flush after each crash would hide what is missed.
     var losslessCrash = true
     var onGap = "flush"
@@ -34,8 +36,15 @@ final class Installation: Sendable {
     var redisOptions = ["--save", "", "--appendonly", "no"]
   }
 
+  /// The mode of tests that do not choose one.
+  static let mode = ProcessInfo.processInfo.environment["SOURCE_MODE"] ?? "pgoutput"
+  /// For a test of what only a stream has: a slot, a walsender, replica identities, a replay.
+  static let streamOnly = ConditionTrait.enabled(if: mode != "notify", "an outbox has none of it")
+
   /// Every `source.mode`: the same changes delete the same keys.
-  static let modes = ["pgoutput", "wal2json"]
+  static let modes = streamingModes + ["notify"]
+  /// Those that read the WAL.
+  static let streamingModes = ["pgoutput", "wal2json"]
 
   var mode: String { options.mode }
 
@@ -102,7 +111,7 @@ final class Installation: Sendable {
       source:
         postgres: \(source.withLock { $0.isEmpty ? postgres.url : $0 })
         mode: \(options.mode)
-        retain: \(options.retain)
+        \(options.mode == "notify" ? "wakeup: \(options.wakeup)" : "retain: \(options.retain)")
         lossless_crash: \(options.losslessCrash)
         replicas: [\(standbys.map(\.url).joined(separator: ", "))]
       redis:

@@ -1,0 +1,59 @@
+import Invalidation
+import PostgresSource
+
+/// What `sql/outbox.sql` has installed.
+struct OutboxFacts {
+  /// All of it is there, in this version.
+  var isInstalled: Bool
+  /// What `cdcd.wake()` does.
+  var wakeup: String?
+  var user: String
+  var mayCreateSchema: Bool
+  /// Of `cdcd.watched`, as SQL names them.
+  var watchedTables: [String]
+
+  static func read(from session: CatalogSession) throws(CatalogError) -> OutboxFacts {
+    let row = try session.rows(query).first ?? []
+    guard row.count == 4 else {
+      throw CatalogError(sqlState: nil, message: "the server did not tell of its outbox")
+    }
+    let isInstalled = row[0] == "t"
+    return OutboxFacts(
+      isInstalled: isInstalled, wakeup: row[1], user: row[2] ?? "", mayCreateSchema: row[3] == "t",
+      watchedTables: isInstalled ? try watchedTables(session) : [])
+  }
+
+  /// The comments tell; they are written by the same file.
+  private static let query = """
+    SELECT pg_catalog.obj_description(pg_catalog.to_regclass('cdcd.outbox'), 'pg_class') IS NOT DISTINCT FROM 'cdcd 1',
+      pg_catalog.obj_description(pg_catalog.to_regprocedure('cdcd.wake()'), 'pg_proc'), CURRENT_USER,
+      pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+        OR pg_catalog.to_regnamespace('cdcd') IS NOT NULL
+    """
+
+  private static func watchedTables(_ session: CatalogSession) throws(CatalogError) -> [String] {
+    try session.rows(
+      """
+      SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+      FROM cdcd.watched AS w JOIN pg_catalog.pg_class AS c ON c.oid = w.relation
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace ORDER BY w.id
+      """
+    ).compactMap { $0.first ?? nil }
+  }
+
+  /// Whether all changes of the table, and all of these columns, come into the outbox.
+  static func tells(
+    of table: RuledTable, _ columns: [String], _ session: CatalogSession
+  ) throws(CatalogError) -> Bool {
+    let condition = WatchTriggers.sql(tellOf: "\(table.identifier)::oid", columns: array(columns))
+    return try session.rows("SELECT " + condition).first?.first == "t"
+  }
+
+  /// The names as SQL for an array of texts.
+  static func array(_ names: [String]) -> String {
+    "ARRAY[" + names.map(CatalogSession.quoted(literal:)).joined(separator: ", ") + "]::text[]"
+  }
+
+  /// The file's text.
+  static var script: String { String(decoding: PackageResources.outbox_sql, as: UTF8.self) }
+}

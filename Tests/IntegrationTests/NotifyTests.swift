@@ -1,0 +1,244 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  /// The outbox: what is so with `source.mode: notify` alone.
+  @Suite struct Notify {
+    private func installation(
+      start: Bool = true, _ adjust: (inout Installation.Options) -> Void = { _ in }
+    ) throws -> Installation {
+      var options = Installation.Options()
+      options.mode = "notify"
+      adjust(&options)
+      return try Installation(options, start: start)
+    }
+
+    private static let script = Result {
+      let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+      return try String(contentsOf: root.appendingPathComponent("sql/outbox.sql"), encoding: .utf8)
+    }
+
+    private func rowsInOutbox(_ installation: Installation) throws -> String {
+      try installation.postgres.value("SELECT count(*) FROM cdcd.outbox")
+    }
+
+    @Test(
+      "wal_level = replica, and a role with the rights that sql/outbox.sql names: no replication, no ownership"
+    )
+    func leastPrivileges() throws {
+      let installation = try installation(start: false) { $0.postgresSettings = ["wal_level=replica"] }
+      try installation.setUp()
+      let grants = try Self.script.get().split(separator: "\n")
+        .filter { $0.contains("TO daemon;") }.map { $0.drop { "- ".contains($0) } }
+      try installation.postgres.query("CREATE ROLE daemon LOGIN; " + grants.joined(separator: " "))
+      installation.setSource(
+        installation.postgres.url.replacingOccurrences(of: "postgres@", with: "daemon@"))
+      try installation.startCDCD().waitUntilReady()
+      #expect(
+        try installation.keysGone(of: ["user:1", "user:2"], after: "INSERT INTO users VALUES (1)")
+          == ["user:1"])
+      try eventually("the outbox is empty") { try rowsInOutbox(installation) == "0" }
+    }
+
+    @Test("NOTIFY keeps a transaction from being prepared; with source.wakeup: poll it can be")
+    func preparedTransactions() throws {
+      let installation = try installation {
+        $0.postgresSettings = ["max_prepared_transactions=5"]
+        $0.wakeup = "poll"
+      }
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "cached")
+      let session = try installation.postgres.session()
+      try session.rows("BEGIN; INSERT INTO users VALUES (1); PREPARE TRANSACTION 'two'")
+      try installation.expectSettled()
+      #expect(try redis.exists("user:1"))
+      try session.rows("COMMIT PREPARED 'two'")
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:1"))
+      try session.rows(try Self.script.get())
+      #expect(throws: PostgresClient.ServerError.self) {
+        try session.rows("BEGIN; INSERT INTO users VALUES (2); PREPARE TRANSACTION 'three'")
+      }
+      let check = try installation.command("check")
+      #expect(check.status == 1 && check.output.contains("source.wakeup is poll"), "\(check.output)")
+    }
+
+    @Test("what is written while Redis or cdcd is away stays in the outbox, and is deleted afterwards")
+    func outages() throws {
+      let installation = try installation()
+      try installation.redis.stop()
+      try installation.postgres.query("INSERT INTO users SELECT n FROM generate_series(1, 3000) n")
+      #expect(try rowsInOutbox(installation) != "0")
+      try installation.redis.start()
+      try installation.cdcd.waitUntilReady()
+      try installation.expectSettled()
+      try eventually("the outbox is empty") { try rowsInOutbox(installation) == "0" }
+
+      try installation.cdcd.process.signal(SIGKILL)
+      _ = try installation.cdcd.process.waitForExit()
+      let redis = try installation.redis.client()
+      for id in [1, 3000, 3001] { try redis("SET", "user:\(id)", "cached") }
+      try installation.postgres.query("DELETE FROM users")
+      try installation.startCDCD().waitUntilReady()
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:1") && !redis.exists("user:3000"))
+      #expect(try redis.exists("user:3001"))
+    }
+
+    @Test("a statement of 100,000 rows, and transactions that end in another order than they began")
+    func manyRows() throws {
+      let installation = try installation()
+      let redis = try installation.redis.client()
+      for id in [1, 50_000, 100_000, 200_000] { try redis("SET", "user:\(id)", "cached") }
+      let early = try installation.postgres.session()
+      try early.rows("BEGIN; INSERT INTO users VALUES (200000)")
+      try installation.postgres.query("INSERT INTO users SELECT n FROM generate_series(1, 100000) n")
+      try installation.expectSettled()
+      #expect(try [1, 50_000, 100_000].allSatisfy { try !redis.exists("user:\($0)") })
+      #expect(try redis.exists("user:200000"))
+      try early.rows("COMMIT")
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:200000"))
+      try eventually("the outbox is empty") { try rowsInOutbox(installation) == "0" }
+    }
+
+    @Test("a second cdcd waits for the lock, and takes over within seconds when the first one is frozen")
+    func standby() throws {
+      let installation = try installation()
+      let first = try installation.cdcd
+      let second = try installation.startCDCD(named: "second")
+      try eventually("the second one waits") {
+        try second.process.output.contains("another cdcd reads the outbox")
+      }
+      first.process.signal(SIGSTOP)
+      defer { first.process.signal(SIGCONT) }
+      try second.waitUntilReady()
+      #expect(try installation.keysGone(of: ["user:1"], after: "INSERT INTO users VALUES (1)") == ["user:1"])
+    }
+
+    @Test("a Redis that lost deletes is flushed, since what was removed comes from nowhere again")
+    func lineageBreak() throws {
+      let installation = try installation()
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "stale")
+      try redis("SAVE")
+      try installation.postgres.query("INSERT INTO users VALUES (1)")
+      try installation.expectSettled()
+      try eventually("the outbox is empty") { try rowsInOutbox(installation) == "0" }
+      #expect(try !redis.exists("user:1"))
+      try installation.redis.kill()
+      try installation.redis.start()
+      try installation.cdcd.waitUntilReady()
+      try installation.expectSettled()
+      #expect(try !installation.redis.client().exists("user:1"))
+      #expect(try installation.gaps("watermark_behind_slot") == 1)
+    }
+
+    @Test("what goes wrong in a trigger does not fail the application's statement, and flushes")
+    func triggerNeverFails() throws {
+      let installation = try installation(start: false)
+      try installation.setUp()
+      try installation.dropEventTriggers()
+      try installation.startCDCD().waitUntilReady()
+      // The e-mail address is gone for the triggers as well.
+      #expect(
+        try installation.keysGone(
+          of: ["user:1", "user:9", "document:1"],
+          after: "ALTER TABLE users DROP COLUMN email; INSERT INTO users VALUES (1, 'ada')") == [
+            "user:1", "user:9",
+          ])
+    }
+
+    @Test(
+      "triggers that are switched off, or missing on a partition: not ready until they are mended, and flushed"
+    )
+    func missingTriggers() throws {
+      let installation = try installation(start: false) {
+        $0.schema +=
+          "CREATE TABLE events (id int PRIMARY KEY) PARTITION BY RANGE (id);"
+          + "CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (100);"
+        $0.rules += "\n  - {table: events, keys: ['event:{id}']}"
+      }
+      try installation.setUp()
+      let redis = try installation.redis.client()
+      try installation.startCDCD().waitUntilReady()
+      for (breaking, remedy) in [
+        ("ALTER TABLE events_1 DISABLE TRIGGER USER", "SELECT cdcd.attach('events')"),
+        (
+          "CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (100) TO (200)",
+          "SELECT cdcd.attach('events')"
+        ),
+      ] {
+        // With the event triggers it is mended at once.
+        try installation.postgres.query(
+          "ALTER EVENT TRIGGER cdcd_altered DISABLE; \(breaking); ALTER EVENT TRIGGER cdcd_altered ENABLE ALWAYS"
+        )
+        // Once a minute cdcd looks by itself.
+        try installation.postgres.query("SELECT cdcd.tell('LOOK', 'catalogue')")
+        try eventually("cdcd is not ready") {
+          let response = try installation.cdcd.get("/readyz")
+          return response.status == 503 && response.body.contains("every change of public.events")
+        }
+        try redis("SET", "event:7", "cached")
+        try installation.postgres.query("INSERT INTO events_1 VALUES (7) ON CONFLICT DO NOTHING; \(remedy)")
+        try installation.cdcd.waitUntilReady()
+        try installation.expectSettled()
+        #expect(try !redis.exists("event:7"), "\(breaking)")
+      }
+    }
+
+    @Test("setup installs what sql/outbox.sql does, once, and tells of tables that no rule is about")
+    func setup() throws {
+      let installation = try installation(start: false)
+      let planned = try installation.command("setup", "--dry-run")
+      #expect(planned.output.contains(try Self.script.get()))
+      try installation.postgres.query(planned.output)
+      #expect(try installation.command("setup").output == "Nothing is missing.\n")
+      #expect(try installation.command("check").status == 0)
+      installation.setRules("- {table: users, keys: ['user:{id}:{name}']}")
+      let more = try installation.command("check")
+      #expect(more.status == 1)
+      #expect(
+        more.output.contains("cdcd.watch('\"public\".\"users\"', ARRAY['id', 'name']::text[])"),
+        "\(more.output)")
+      #expect(more.output.contains("cdcd.unwatch('public.orders')"), "\(more.output)")
+    }
+
+    @Test("without an outbox it says what to run, and goes on when it is there")
+    func noOutbox() throws {
+      let installation = try installation(start: false)
+      let cdcd = try installation.startCDCD()
+      try eventually("it says so") { try cdcd.process.output.contains("run `cdcd setup`") }
+      try installation.setUp()
+      try cdcd.waitUntilReady()
+    }
+
+    @Test("a commit that hangs holds nobody up, and is deleted when it can be seen")
+    func hangingCommit() throws {
+      // NOTIFY would have each commit wait for the one before it, and for that one's standby.
+      let installation = try installation { $0.wakeup = "poll" }
+      let redis = try installation.redis.client()
+      for id in 1...2 { try redis("SET", "user:\(id)", "cached") }
+      let session = try installation.postgres.session()
+      try session.rows("ALTER SYSTEM SET synchronous_standby_names = 'ghost'")
+      try session.rows("SELECT pg_reload_conf()")
+      let held = try installation.postgres.session()
+      try held.begin("INSERT INTO users VALUES (1)")
+      try eventually("the commit waits for the standby") {
+        try session.value(
+          "SELECT coalesce(max(wait_event), '') FROM pg_stat_activity WHERE pid = \(held.backend)")
+          == "SyncRep"
+      }
+      try session.rows("BEGIN; SET LOCAL synchronous_commit = local; INSERT INTO users VALUES (2); COMMIT")
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:2"))
+      #expect(try redis.exists("user:1"), "nobody sees it")
+      try session.rows("ALTER SYSTEM RESET synchronous_standby_names")
+      try session.rows("SELECT pg_reload_conf()")
+      _ = try held.receiveAnswer()
+      try installation.expectSettled()
+      #expect(try !redis.exists("user:1"))
+    }
+  }
+}
