@@ -4,7 +4,7 @@ package import Invalidation
 ///
 /// Not for the event loop, which never waits: see `QueryConnection`.
 package final class CatalogSession {
-  private let connection: LibpqConnection
+  let connection: LibpqConnection
 
   /// Connects within 10 seconds to what `connection`, any libpq URI or keyword string, names.
   package init(connection: String) throws(SourceFailure) {

@@ -109,7 +109,12 @@ final class LibpqConnection {
   }
 
   /// Runs one or several statements, all in one transaction, and waits for their answer.
-  func run(script: String) throws(CatalogError) { _ = unsafe try checked(PQexec(pointer, script)) }
+  func run(script: String) throws(CatalogError) { _ = try run(command: script) }
+
+  /// Runs one statement by the simple protocol, the only one a walsender speaks, and waits for its answer.
+  func run(command: String) throws(CatalogError) -> [[String?]] {
+    unsafe try checked(PQexec(pointer, command))
+  }
 
   private func checked(_ answer: OpaquePointer?) throws(CatalogError) -> [[String?]] {
     guard let answer = unsafe answer else { throw brokenConnection() }

@@ -79,7 +79,7 @@ package struct PostgresSourceConfiguration: Sendable {
   }
 
   /// For the connection that streams.
-  private func replicationParameters() throws(SourceFailure) -> ConnectionParameters {
+  func replicationParameters() throws(SourceFailure) -> ConnectionParameters {
     var parameters = try commonParameters()
     parameters.set("replication", "database")
     // Columns are rendered by the walsender, so the first seven make a key the same bytes everywhere. The timeout

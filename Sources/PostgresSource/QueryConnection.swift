@@ -147,10 +147,3 @@ package final class QueryConnection {
 
 /// How long a step of connecting or a query may take, in nanoseconds.
 let answerTime: Int64 = 10_000_000_000
-
-extension SourceFailure {
-  static let standby = SourceFailure(
-    .misconfigured,
-    "PostgreSQL: the server is a standby (pg_is_in_recovery): point source.postgres at the primary; with several"
-      + " hosts add target_session_attrs=read-write")
-}

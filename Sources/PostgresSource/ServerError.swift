@@ -39,6 +39,10 @@ extension SourceFailure {
   private static func remedy(_ error: CatalogError, streaming: Bool) -> String? {
     switch error.sqlState {
     case "53400"?: "raise max_replication_slots or max_wal_senders, or drop a slot that nobody uses"
+    // The server says itself what mends it.
+    case "42501"? where error.message.contains("output_plugin_libraries"): nil
+    case "53300"? where error.message.contains("max_wal_senders"):
+      "raise max_wal_senders, and restart the server"
     case "42501"?:
       "the role needs the REPLICATION attribute (ALTER ROLE ... REPLICATION) and a pg_hba.conf line for its host"
     case "42704"? where streaming:

@@ -3,8 +3,8 @@ import Invalidation
 /// The one query that learns everything about the server, as rows of text, and what it said.
 struct ServerFacts {
   struct Slot {
-    var type: String
-    var plugin: String
+    /// Nil for a physical one.
+    var plugin: String?
     var ofThisDatabase: Bool
     var twoPhase: Bool
     var isLost: Bool
@@ -116,9 +116,9 @@ struct ServerFacts {
     asynchronousCommit = row[7] == "t"
     seesWalsender = row[8] == "t"
     isOwnStandby = row[9] == "t"
-    slot = row[10].map { type in
+    slot = row[10].map { _ in
       Slot(
-        type: type, plugin: row[11] ?? "none", ofThisDatabase: row[12] == "t", twoPhase: row[13] == "t",
+        plugin: row[11], ofThisDatabase: row[12] == "t", twoPhase: row[13] == "t",
         isLost: row[14] == "lost", confirmedFlush: row[15].flatMap { LSN($0) })
     }
     publishesEverything = row[16] == "t"
@@ -171,41 +171,24 @@ struct ServerFacts {
   ) -> SourceFailure? {
     if isStandby { return .standby }
     guard systemIdentifier == systemOfReplication, seesWalsender else {
-      return misconfigured(
-        "the two connections of cdcd reach different servers: point source.postgres at the primary itself, not at a"
-          + " pooler or a balanced address")
+      return SourceFailure(.misconfigured, .differentServers)
     }
     if configuration.mode == .notify { return nil }
     guard walLevel == "logical" else {
-      return misconfigured(
-        "wal_level is \(walLevel): run ALTER SYSTEM SET wal_level = logical, then restart the server")
+      return SourceFailure(.misconfigured, .walLevel(walLevel))
     }
-    // A commit would wait for cdcd's confirmation, and cdcd for the commit to be visible (contract 1).
-    guard !isOwnStandby else {
-      return misconfigured(
-        "synchronous_standby_names takes cdcd for a standby, so every commit would hang: list the real standbys"
-          + " there, without * and without cdcd's application_name")
-    }
+    guard !isOwnStandby else { return SourceFailure(.misconfigured, .ownStandby) }
     guard configuration.mode == .wal2json || publicationExists else {
       return misconfigured("there is no publication \"\(configuration.publication)\": run `cdcd setup`")
     }
     guard configuration.mode == .wal2json || publishesEverything else {
-      return SourceFailure(
-        .unpublished,
-        "PostgreSQL: the publication \"\(configuration.publication)\" leaves out kinds of changes: run ALTER PUBLICATION"
-          + " ... SET (publish = 'insert, update, delete, truncate')")
+      return SourceFailure(.unpublished, .leavesOutKinds(publication: configuration.publication))
     }
     guard let slot else { return nil }
-    let name = "the slot \"\(configuration.slot)\""
-    guard slot.type == "logical", slot.plugin == configuration.mode.rawValue, slot.ofThisDatabase,
-      !slot.twoPhase
-    else {
-      return misconfigured(
-        name
-          + " is not a logical slot of this database with plugin \(configuration.mode.rawValue) and without"
-          + " two_phase: name another in source.slot, or drop it with pg_drop_replication_slot")
-    }
-    return nil
+    return SourceProblem.unusable(
+      slot: configuration.slot, plugin: slot.plugin, isOfThisDatabase: slot.ofThisDatabase,
+      hasTwoPhase: slot.twoPhase, wanted: configuration.mode
+    ).map { SourceFailure(.misconfigured, $0) }
   }
 
   private func misconfigured(_ text: String) -> SourceFailure {

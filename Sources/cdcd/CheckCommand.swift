@@ -1,12 +1,12 @@
 import ArgumentParser
 import Daemon
-import Invalidation
-import PostgresSource
 
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Validates the rules file, then PostgreSQL; says what is wrong and what mends it.")
+    abstract:
+      "Validates the rules file, then PostgreSQL, read replicas and Redis; says what is wrong and what mends it."
+  )
 
   @OptionGroup var file: ConfigurationOption
 
@@ -24,8 +24,10 @@ struct CheckCommand: ParsableCommand {
   func run() throws {
     do {
       let configuration = try file.read()
-      let findings = offline ? [] : try sourceFindings(configuration)
+      let check = offline ? nil : ServerCheck(of: configuration)
+      let findings = check?.findings ?? []
       try report(findings, rules: configuration.rules.count)
+      if check?.isComplete == false { throw ExitCode.serverIsAway }
       if findings.hasErrors { throw ExitCode.failure }
     } catch let error as ConfigurationError where json {
       try report(error.problems.map { Finding($0.subject, remedy: "expected \($0.expected)") })
@@ -33,18 +35,7 @@ struct CheckCommand: ParsableCommand {
     } catch let error as ConfigurationError {
       Output.error("\(error)")
       throw ExitCode.configurationIsWrong
-    } catch let failure as SourceFailure {
-      try report([Finding("PostgreSQL cannot be reached.", remedy: failure.message)])
-      throw ExitCode.serverIsAway
-    } catch let error as CatalogError {
-      try report([Finding("PostgreSQL refused a question.", remedy: error.advice)])
-      throw ExitCode.failure
     }
-  }
-
-  private func sourceFindings(_ configuration: Configuration) throws -> [Finding] {
-    let session = try CatalogSession(connection: configuration.source.postgres)
-    return try SourceCheck.findings(for: configuration, session: session)
   }
 
   private func report(_ findings: [Finding], rules: Int = 0) throws {

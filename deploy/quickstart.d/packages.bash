@@ -18,5 +18,8 @@ model_packages=(spin gcc libc6-dev)
 # The output plugin that source.mode: wal2json streams with.
 plugin_packages=(postgresql-15-wal2json)
 
+# What must not stand between cdcd and PostgreSQL: the tests put it there.
+pooler_packages=(pgbouncer)
+
 # For the tests that run README's Python.
 python_packages=(python3 python3-venv)

@@ -20,11 +20,7 @@ extension EventLoop {
         flushRate: configuration.redis.flushRate,
         losslessCrash: source.losslessCrash, mode: source.mode, pollInterval: source.pollInterval
       ),
-      source: PostgresSourceConfiguration(
-        connection: source.postgres, slot: source.slot, mode: source.mode,
-        publication: source.publication,
-        tables: IdentityCoverage.tableNames(of: configuration.rules),
-        ruleColumns: IdentityCoverage.ruleColumns(of: configuration.rules)),
+      source: PostgresSourceConfiguration(configuration),
       targets: [configuration.redis.address], replicas: replicas, board: board, logger: logger)
   }
 
@@ -34,5 +30,16 @@ extension EventLoop {
       let byte = UInt8.random(in: .min ... .max)
       return (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }.joined()
+  }
+}
+
+extension PostgresSourceConfiguration {
+  /// Where the file's changes come from.
+  init(_ configuration: Configuration) {
+    let source = configuration.source
+    self.init(
+      connection: source.postgres, slot: source.slot, mode: source.mode, publication: source.publication,
+      tables: IdentityCoverage.tableNames(of: configuration.rules),
+      ruleColumns: IdentityCoverage.ruleColumns(of: configuration.rules))
   }
 }

@@ -9,6 +9,8 @@ enum ConditionCheck {
     rules: [Rule], session: CatalogSession
   ) throws(CatalogError) -> [Finding] {
     guard rules.contains(where: { !$0.conditions.isEmpty }) else { return [] }
+    // A pooler would leave the settings to whoever has the session next.
+    guard try !session.meetsPooler() else { return [] }
     try session.execute(
       """
       SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';

@@ -4,7 +4,7 @@ import Logging
 import PostgresSource
 
 /// What `cdcd run` asks before it starts: rules that the replica identity does not cover, or whose
-/// conditions never hold, are refused, since keys would stay for ever. Missing event triggers are a warning.
+/// conditions never hold, are refused, since keys would stay for ever. What else hides changes is a warning.
 package enum CoverageGate {
   /// Why the daemon must not start; warnings go to the log. Empty when PostgreSQL cannot be reached, answers with
   /// an error, or does not answer within `limit`: the daemon itself waits and retries.
@@ -37,6 +37,7 @@ package enum CoverageGate {
       return try IdentityCoverage.findings(
         rules: configuration.rules, mode: configuration.source.mode, session: session)
         + ConditionCheck.findings(rules: configuration.rules, session: session)
+        + hiddenTruncates(configuration, session)
         + (triggers.areInstalled
           ? [] : [Finding(.warning, DDLTriggers.problem, remedy: "Needed: " + triggers.remedy + ".")])
     } catch let failure as SourceFailure {
@@ -44,6 +45,22 @@ package enum CoverageGate {
     } catch {
       return [unchecked("\(error)")]
     }
+  }
+
+  /// Nothing in the stream tells of them.
+  private static func hiddenTruncates(
+    _ configuration: Configuration, _ session: CatalogSession
+  ) throws(CatalogError) -> [Finding] {
+    guard configuration.source.mode == .pgoutput,
+      let publication = try PublicationFacts.read(configuration.source.publication, from: session),
+      publication.viaRoot
+    else { return [] }
+    for name in IdentityCoverage.tableNames(of: configuration.rules) {
+      guard try RuledTable.read(name, from: session)?.isPartitioned == true else { continue }
+      let step = publication.viaRootStep
+      return [Finding(.warning, step.problem, remedy: "Needed: cdcd setup, or: " + step.statement)]
+    }
+    return []
   }
 
   private static func unchecked(_ reason: String) -> Finding {

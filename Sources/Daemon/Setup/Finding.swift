@@ -35,6 +35,10 @@ package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible 
     self.remedy = remedy
   }
 
+  init(_ problem: SourceProblem, _ severity: Severity = .error) {
+    self.init(severity, problem.problem, remedy: problem.remedy)
+  }
+
   package var description: String { "\(severity.rawValue): \(problem)\n  \(remedy)" }
 }
 

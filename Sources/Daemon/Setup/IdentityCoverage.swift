@@ -50,6 +50,7 @@ package enum IdentityCoverage {
       let found = leafFindings(leaf, rules: rules, mode)
       findings += leaf.table == table.name ? found : found.map { $0.toldWhileRunning() }
     }
+    for leaf in table.leaves where leaf.isUnlogged { findings.append(unlogged(leaf.table, mode)) }
     for leaf in table.leaves where leaf.kind == "f" {
       findings.append(
         Finding(
@@ -79,14 +80,15 @@ package enum IdentityCoverage {
         "\(table.name.quoted) is not a table whose changes PostgreSQL can tell.",
         remedy: "Write the rules for the tables behind it.")
     }
-    if table.isUnlogged {
-      return Finding(
-        "\(table.name.quoted) is unlogged or temporary: "
-          + (mode == .notify ? "a crash empties it, and nothing tells." : "its changes are in no log."),
-        remedy: "ALTER TABLE \(table.name.quoted) SET LOGGED;"
-      ).toldWhileRunning()
-    }
-    return nil
+    return table.isUnlogged ? unlogged(table.name, mode) : nil
+  }
+
+  private static func unlogged(_ table: TableName, _ mode: SourceMode) -> Finding {
+    Finding(
+      "\(table.quoted) is unlogged or temporary: "
+        + (mode == .notify ? "a crash empties it, and nothing tells." : "its changes are in no log."),
+      remedy: "ALTER TABLE \(table.quoted) SET LOGGED;"
+    ).toldWhileRunning()
   }
 
   private static func columnFindings(

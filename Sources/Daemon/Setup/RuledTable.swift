@@ -8,6 +8,7 @@ struct RuledTable {
     var table: TableName
     /// `pg_class.relkind`: `r`, or `f` for a foreign table.
     var kind: String
+    var isUnlogged: Bool
     /// `pg_class.relreplident`: `d`, `n`, `f` or `i`.
     var identity: String
     /// The columns of the primary key or of the identity's index, when there is one that PostgreSQL can use.
@@ -67,7 +68,10 @@ extension RuledTable {
     for row in try session.rows(leafQuery, [identifier]) {
       let table = TableName(schema: row[0] ?? "", name: row[1] ?? "")
       if leaves.last?.table != table {
-        leaves.append(Leaf(table: table, kind: row[2] ?? "", identity: row[3] ?? "", identityColumns: []))
+        leaves.append(
+          Leaf(
+            table: table, kind: row[2] ?? "", isUnlogged: row[5] == "t", identity: row[3] ?? "",
+            identityColumns: []))
       }
       if let column = row[4] { leaves[leaves.count - 1].identityColumns.append(column) }
     }
@@ -100,7 +104,7 @@ extension RuledTable {
       SELECT c.oid, c.relkind FROM tree
       JOIN pg_catalog.pg_inherits h ON h.inhparent = tree.oid AND tree.relkind = 'p'
       JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid)
-    SELECT n.nspname, c.relname, c.relkind, c.relreplident, identity.attname
+    SELECT n.nspname, c.relname, c.relkind, c.relreplident, identity.attname, c.relpersistence <> 'p'
     FROM tree
     JOIN pg_catalog.pg_class c ON c.oid = tree.oid AND c.relkind <> 'p'
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

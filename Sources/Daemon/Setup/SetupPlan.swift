@@ -98,14 +98,7 @@ package struct SetupPlan: Sendable, Equatable {
           problem: "The publication \(publication.name) lacks \(names).",
           statement: "ALTER PUBLICATION \(name) ADD TABLE \(Self.list(missing));"))
     }
-    if publication.viaRoot, tables.contains(where: \.isPartitioned) {
-      steps.append(
-        Step(
-          problem:
-            "The publication \(publication.name) sends changes under the root's name, and so no TRUNCATE of a single"
-            + " partition, and no replica identity of one.",
-          statement: "ALTER PUBLICATION \(name) SET (publish_via_partition_root = false);", isOptional: true))
-    }
+    if publication.viaRoot, tables.contains(where: \.isPartitioned) { steps.append(publication.viaRootStep) }
   }
 
   private mutating func complete(_ triggers: DDLTriggers) {
@@ -148,17 +141,21 @@ package struct SetupPlan: Sendable, Equatable {
 }
 
 extension PublicationFacts {
+  /// Where rules name a partitioned table.
+  var viaRootStep: SetupPlan.Step {
+    SetupPlan.Step(
+      problem:
+        "The publication \(name) sends changes under the root's name, and so no TRUNCATE of a single partition, and no"
+        + " replica identity of one.",
+      statement: "ALTER PUBLICATION \(CatalogSession.quoted(identifier: name))"
+        + " SET (publish_via_partition_root = false);", isOptional: true)
+  }
+
   /// What hides changes. `setup` does not mend it: other tables of the publication might not bear it.
   func findings(about ruled: [TableName]) -> [Finding] {
     var findings: [Finding] = []
     let quoted = CatalogSession.quoted(identifier: name)
-    if !publishesEverything {
-      findings.append(
-        Finding(
-          "The publication \(name) does not publish every kind of change.",
-          remedy: "ALTER PUBLICATION \(quoted) SET (publish = 'insert, update, delete, truncate'); "
-            + "first give every table of it a replica identity"))
-    }
+    if !publishesEverything { findings.append(Finding(.leavesOutKinds(publication: name))) }
     for table in restrictedTables where ruled.contains(table) {
       findings.append(
         Finding(

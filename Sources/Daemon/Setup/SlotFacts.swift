@@ -8,6 +8,13 @@ struct SlotFacts {
     var database: String?
     /// `reserved`, `extended`, `unreserved` or `lost`.
     var walStatus: String?
+    /// Why it is lost, where the server tells: from 17 on.
+    var invalidationReason: String?
+    var hasTwoPhase: Bool
+    /// Somebody streams from it.
+    var isActive: Bool
+    /// Whether standbys keep a copy of it; nil before 17.
+    var failover: Bool?
   }
 
   /// Nil when there is no such slot.
@@ -24,14 +31,22 @@ struct SlotFacts {
 extension SlotFacts {
   static func read(_ name: String, from session: CatalogSession) throws(CatalogError) -> SlotFacts {
     let slot = try session.rows(
-      "SELECT plugin, database, wal_status FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", [name]
+      """
+      SELECT plugin, database, wal_status, two_phase, active, pg_catalog.to_jsonb(s) ->> 'failover',
+        pg_catalog.to_jsonb(s) ->> 'invalidation_reason'
+      FROM pg_catalog.pg_replication_slots AS s WHERE slot_name = $1
+      """, [name]
     ).first
     let server = try session.rows(serverQuery).first ?? []
     guard server.count == 6 else {
       throw CatalogError(sqlState: nil, message: "the server did not tell its settings")
     }
     return SlotFacts(
-      slot: slot.map { Slot(plugin: $0[0], database: $0[1], walStatus: $0[2]) },
+      slot: slot.map { row in
+        Slot(
+          plugin: row[0], database: row[1], walStatus: row[2], invalidationReason: row[6],
+          hasTwoPhase: row[3] == "t", isActive: row[4] == "t", failover: row[5].map { $0 == "true" })
+      },
       walLevel: server[0] ?? "", database: server[1] ?? "", isInRecovery: server[2] == "t",
       mayReplicate: server[3] == "t", user: server[4] ?? "", freeSlots: server[5].flatMap { Int($0) } ?? 0)
   }
@@ -47,28 +62,19 @@ extension SlotFacts {
   /// What keeps the slot from being used, or from being made.
   func findings(_ name: String, mode: SourceMode) -> [Finding] {
     var findings: [Finding] = []
-    if isInRecovery {
-      findings.append(
-        Finding(
-          "The server is a standby, which cannot say what readers see.", remedy: "Connect to the primary."))
-    }
-    if walLevel != "logical" {
-      findings.append(
-        Finding(
-          "wal_level is \(walLevel), and logical replication needs logical.",
-          remedy: "ALTER SYSTEM SET wal_level = logical; and restart the server"))
-    }
+    if isInRecovery { findings.append(Finding(.standby)) }
+    if walLevel != "logical" { findings.append(Finding(.walLevel(walLevel))) }
     if !mayReplicate {
       findings.append(
         Finding(
-          "The role \(user) may not replicate.",
+          "The role \(user) may not replicate, so that it can neither make the slot nor stream from it.",
           remedy: "ALTER ROLE \(CatalogSession.quoted(identifier: user)) REPLICATION;"))
     }
     if let finding = slot.flatMap({ slotFinding(name, $0, mode) }) { findings.append(finding) }
     if slot == nil, freeSlots < 1 {
       findings.append(
         Finding(
-          "Every replication slot that max_replication_slots allows is taken.",
+          "Every replication slot that max_replication_slots allows is taken, and cdcd needs one.",
           remedy:
             "ALTER SYSTEM SET max_replication_slots = ...; and restart the server, or drop an unused slot"))
     }
@@ -79,17 +85,13 @@ extension SlotFacts {
     let drop = "SELECT pg_drop_replication_slot(\(CatalogSession.quoted(literal: name)));"
     if slot.walStatus == "lost" {
       return Finding(
-        "The slot \(name) is lost: the server removed WAL that it still needed.",
+        "The slot \(name) is lost (\(slot.invalidationReason ?? "wal_status lost")): the server keeps nothing for it any"
+          + " more, and cdcd would make it anew and flush every rule.",
         remedy: "\(drop) and run cdcd setup again; cdcd then flushes the keys of the rules")
     }
-    guard let plugin = slot.plugin, plugin == wanted.rawValue else {
-      return Finding(
-        "The slot \(name) belongs to \(slot.plugin.map { "the plugin \($0)" } ?? "physical replication").",
-        remedy: "Name another in source.slot, or \(drop)")
-    }
-    guard slot.database != database else { return nil }
-    return Finding(
-      "The slot \(name) belongs to the database \(slot.database ?? "").",
-      remedy: "Name another in source.slot, or \(drop)")
+    return SourceProblem.unusable(
+      slot: name, plugin: slot.plugin, isOfThisDatabase: slot.database == database,
+      hasTwoPhase: slot.hasTwoPhase, wanted: wanted
+    ).map { Finding($0) }
   }
 }

@@ -1,19 +1,40 @@
 import Invalidation
-package import PostgresSource
+import PostgresSource
 
 /// What `cdcd check` asks of PostgreSQL.
-package enum SourceCheck {
+enum SourceCheck {
   /// Everything that is wrong, with the statement that mends it. Changes nothing but settings of the session.
-  package static func findings(
+  static func findings(
     for configuration: Configuration, session: CatalogSession
   ) throws(CatalogError) -> [Finding] {
+    let source = configuration.source
     let plan = try SetupPlan.make(for: configuration, session: session)
     let missing = plan.steps.map { step in
       Finding(
         step.isOptional ? .warning : .error, step.problem,
         remedy: step.remedy ?? "cdcd setup, or: \(step.statement)")
     }
-    let stream = try StreamFacts.read(from: session)
-    return plan.findings + missing + stream.findings(mode: configuration.source.mode)
+    let stream = try StreamFacts.read(from: session).findings(mode: source.mode)
+    let slot = try SlotFacts.read(source.slot, from: session)
+    var findings = plan.findings + missing + stream
+    if source.mode == .notify {
+      if try session.meetsPooler() { findings.append(Finding(.pooler)) }
+    } else {
+      findings += try way(to: slot, for: configuration, session)
+      findings += try SlotRisks.read(from: session).findings(source, slot: slot.slot)
+    }
+    return findings + (try CommitFacts.read(from: session).findings(losslessCrash: source.losslessCrash))
+  }
+
+  /// Whether the daemon's connections lead to this server.
+  private static func way(
+    to slot: SlotFacts, for configuration: Configuration, _ session: CatalogSession
+  ) throws(CatalogError) -> [Finding] {
+    if try session.meetsPooler() { return [Finding(.pooler)] }
+    // What else keeps it from replicating is told already.
+    guard !slot.isInRecovery, slot.mayReplicate, slot.walLevel != "minimal" else { return [] }
+    let problem = try session.problemOfReplication(for: PostgresSourceConfiguration(configuration))
+    // Whoever streams from the slot has a connection; a second cdcd that waits for it would have none.
+    return problem.map { [Finding($0, slot.slot?.isActive == true ? .warning : .error)] } ?? []
   }
 }

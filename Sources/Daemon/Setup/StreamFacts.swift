@@ -6,38 +6,27 @@ struct StreamFacts {
   var database: String
   /// `UTF8`, or another that the server converts from.
   var encoding: String
-  /// What cdcd is called on the server.
-  var applicationName: String
   /// Whether `synchronous_standby_names` takes cdcd for a standby that commits wait for.
   var isStandby: Bool
 
   /// The session has the name that the daemon's connections have.
   static func read(from session: CatalogSession) throws(CatalogError) -> StreamFacts {
     let row = try session.rows(query).first ?? []
-    guard row.count == 4 else {
+    guard row.count == 3 else {
       throw CatalogError(sqlState: nil, message: "the server did not tell its settings")
     }
     return StreamFacts(
-      database: row[0] ?? "", encoding: row[1] ?? "", applicationName: row[2] ?? "", isStandby: row[3] == "t")
+      database: row[0] ?? "", encoding: row[1] ?? "", isStandby: row[2] == "t")
   }
 
   private static let query = """
     SELECT pg_catalog.current_database(), pg_catalog.current_setting('server_encoding'),
-      pg_catalog.current_setting('application_name'),
       \(SynchronousStandbys.sql(taking: "pg_catalog.current_setting('application_name')"))
     """
 
   func findings(mode: SourceMode) -> [Finding] {
     var findings: [Finding] = []
-    if isStandby, mode != .notify {
-      findings.append(
-        Finding(
-          "synchronous_standby_names takes cdcd, whose application_name is \(applicationName), for a standby: every"
-            + " commit would wait for it, so that cdcd refuses to stream.",
-          remedy:
-            "ALTER SYSTEM SET synchronous_standby_names = ...; with the real standbys, without * and without"
-            + " that name; then SELECT pg_reload_conf();"))
-    }
+    if isStandby, mode != .notify { findings.append(Finding(.ownStandby)) }
     if encoding == "SQL_ASCII" {
       findings.append(
         Finding(

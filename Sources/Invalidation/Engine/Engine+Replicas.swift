@@ -29,7 +29,9 @@ extension Engine {
     guard replicas.indices.contains(replica), replicas[replica].isAsking else { return }
     replicas[replica].isAsking = false
     guard source.phase == .streaming, let continuity else { return }
-    if let problem = problem(of: facts, continuity) { return replicaCountsNot(replica, problem) }
+    if let problem = facts.problem(system: continuity.system, timeline: continuity.timeline) {
+      return replicaCountsNot(replica, problem)
+    }
     if replicas[replica].problem != nil {
       report(.notice, "replica_recovered", "read replica \(configuration.replicas[replica]) counts again")
     }
@@ -65,19 +67,6 @@ extension Engine {
       let entries = known.map { entries in entries.first { $0.hasPrefix(name) } }
       replicas[replica].entry = entries.allSatisfy { $0 == entries[0] } ? entries[0] : nil
     }
-  }
-
-  private func problem(of facts: ReplicaFacts, _ continuity: Continuity) -> String? {
-    if !facts.isStandby { return "it is not a standby: take it out of source.replicas, or point it at one" }
-    if facts.systemIdentifier != continuity.system {
-      return "it is a standby of another database cluster (system identifier \(facts.systemIdentifier))"
-    }
-    if facts.timeline != continuity.timeline {
-      return
-        "it follows timeline \(facts.timeline), and the source is on \(continuity.timeline); a role that is no member"
-        + " of pg_read_all_stats learns of a new timeline late"
-    }
-    return nil
   }
 
   mutating func replicaFailed(_ replica: Int, _ reason: String) {

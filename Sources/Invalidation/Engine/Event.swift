@@ -169,6 +169,20 @@ package struct ReplicaFacts: Sendable, Equatable {
     self.incarnation = incarnation
     self.replayed = replayed
   }
+
+  /// Why it says nothing of the readers behind a primary of this identity; nil when it does.
+  package func problem(system: String, timeline primary: UInt32) -> String? {
+    if !isStandby { return "it is not a standby: take it out of source.replicas, or point it at one" }
+    if systemIdentifier != system {
+      return "it is a standby of another database cluster (system identifier \(systemIdentifier))"
+    }
+    if timeline != primary {
+      return
+        "it follows timeline \(timeline), and the source is on \(primary); a role that is no member"
+        + " of pg_read_all_stats learns of a new timeline late"
+    }
+    return nil
+  }
 }
 
 /// Why PostgreSQL is not there, as far as it changes what to do next.
