@@ -37,7 +37,7 @@ enum Introduction {
 /// A command as an array of bulk strings.
 ///
 /// Source: Redis serialization protocol specification, "Sending commands to a Redis server".
-func respCommand(_ words: [String]) -> [UInt8] {
+package func respCommand(_ words: [String]) -> [UInt8] {
   var bytes = Array("*\(words.count)\r\n".utf8)
   for word in words {
     bytes += Array("$\(word.utf8.count)\r\n".utf8)

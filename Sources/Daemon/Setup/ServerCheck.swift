@@ -1,5 +1,6 @@
 import Invalidation
 import PostgresSource
+import RedisSink
 
 /// What `cdcd check` finds on the servers, all of it: one that is away does not hide what another says.
 package struct ServerCheck {
@@ -8,11 +9,12 @@ package struct ServerCheck {
   package private(set) var isComplete = true
   private var primary: (system: String, timeline: UInt32)?
 
-  /// Asks PostgreSQL and the read replicas. Changes nothing that outlives it.
+  /// Asks PostgreSQL, the read replicas and Redis. Changes nothing that outlives it.
   package init(of configuration: Configuration) {
     checkSource(configuration)
     findings += ReplicaCheck.findings(
       for: configuration.source, primary: primary, isComplete: &isComplete)
+    checkRedis(configuration)
   }
 
   private mutating func checkSource(_ configuration: Configuration) {
@@ -28,6 +30,17 @@ package struct ServerCheck {
       findings += try SourceCheck.findings(for: configuration, session: session)
     } catch {
       findings.append(Finding("PostgreSQL refused a question.", remedy: error.advice))
+    }
+  }
+
+  private mutating func checkRedis(_ configuration: Configuration) {
+    do throws(RedisFailure) {
+      findings += try RedisCheck.findings(for: configuration, system: primary?.system ?? "unknown")
+    } catch {
+      isComplete = false
+      findings.append(
+        Finding(
+          "Redis cannot be reached.", remedy: "\(configuration.redis.address.redacted): \(error.message)"))
     }
   }
 }

@@ -152,7 +152,7 @@ extension Engine {
     let role = targets[target].found.identity.role
     guard role != "slave" else {
       return fail(
-        target, kind: "readonly", "it is a replica, and cdcd has to write to the primary; mend redis.url")
+        target, kind: "readonly", RedisReply.replicaProblem + "; " + RedisReply.replicaRemedy)
     }
     targets[target].link = .asked
     if continuity != nil {
@@ -210,8 +210,12 @@ extension Engine {
 }
 
 extension RedisReply {
+  /// What is wrong with a server of the role `slave`, and what mends it.
+  package static let replicaProblem = "it is a replica, and cdcd has to write to the primary"
+  package static let replicaRemedy = "mend redis.url"
+
   /// The error's code in lower case, `readonly` or `oom`: few and known, so that it may be a metric's label.
-  static func kind(ofError text: [UInt8]) -> String {
+  package static func kind(ofError text: [UInt8]) -> String {
     let code = text.prefix { $0 != UInt8(ascii: " ") }
     let known = [
       "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "NOAUTH", "WRONGPASS", "NOPERM",
@@ -221,7 +225,7 @@ extension RedisReply {
   }
 
   /// The value of `name:` in the text of INFO, or an empty text.
-  static func field(_ name: String, of text: [UInt8]) -> String {
+  package static func field(_ name: String, of text: [UInt8]) -> String {
     for line in text.split(whereSeparator: { $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }) {
       let key = Array((name + ":").utf8)
       if line.starts(with: key) { return String(decoding: line.dropFirst(key.count), as: UTF8.self) }

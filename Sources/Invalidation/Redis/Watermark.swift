@@ -100,6 +100,11 @@ struct WatermarkKeys: Sendable, Equatable {
   /// Holds what the watermark's `rules` stands for: `RuleSetFingerprint.text`.
   var rules: [UInt8]
 
+  init(watermark: [UInt8], rules: [UInt8]) {
+    self.watermark = watermark
+    self.rules = rules
+  }
+
   init(system: String, slot: String) {
     watermark = Array("cdcd:wm:\(system):\(slot)".utf8)
     rules = Array("cdcd:rules:\(system):\(slot)".utf8)
