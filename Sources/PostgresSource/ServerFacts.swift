@@ -62,9 +62,7 @@ struct ServerFacts {
         (extract(epoch FROM \(marker)) * 1000000)::bigint,
         current_setting('wal_level'),
         EXISTS (SELECT FROM pg_publication WHERE pubname = \(publication)),
-        current_setting('synchronous_commit') = 'off' OR EXISTS (
-          SELECT FROM pg_db_role_setting, unnest(setconfig) AS setting
-          WHERE setting ~* '^synchronous_commit='),
+        EXISTS (\(AsynchronousCommits.resets)),
         EXISTS (SELECT FROM pg_stat_get_activity(\(changeProcess))),
         EXISTS (
           SELECT FROM pg_stat_get_activity(\(changeProcess)) AS own

@@ -154,7 +154,7 @@ extension RealServers {
         "CREATE DATABASE other",
         #"ALTER ROLE "Batch" SET synchronous_commit = off"#,
         "ALTER ROLE report IN DATABASE postgres SET synchronous_commit = 'false'",
-        "ALTER DATABASE postgres SET synchronous_commit = off",
+        "ALTER DATABASE postgres SET synchronous_commit = off", "ALTER ROLE ALL SET synchronous_commit = 0",
         "ALTER ROLE careful SET synchronous_commit = remote_write",
         "ALTER DATABASE other SET synchronous_commit = off",
       ] { try server.postgres.query(sql) }
@@ -166,11 +166,21 @@ extension RealServers {
       #expect(
         remedy == """
             ALTER DATABASE postgres RESET synchronous_commit; ALTER ROLE "Batch" RESET synchronous_commit; \
-          ALTER ROLE report IN DATABASE postgres RESET synchronous_commit;
+          ALTER ROLE ALL RESET synchronous_commit; ALTER ROLE report IN DATABASE postgres RESET synchronous_commit;
           """)
-      try server.postgres.query(String(remedy))
+      for statement in remedy.split(separator: ";") { try server.postgres.query(String(statement)) }
       #expect(
         try server.cdcd("check", rules: Self.rules, source: "lossless_crash: true").output == Self.allIsRight)
+      // Of the role that looks, where it hides what the server has; `careful` hides nothing from it.
+      try server.postgres.query("ALTER ROLE postgres SET synchronous_commit = on")
+      let hidden = try server.cdcd("check", rules: Self.rules, source: "lossless_crash: true")
+      #expect(
+        hidden.output.hasSuffix("\n  ALTER ROLE postgres RESET synchronous_commit;\n"), "\(hidden.output)")
+      try server.postgres.query("ALTER ROLE postgres RESET synchronous_commit")
+      let own = try server.cdcd(
+        "check", rules: Self.rules, database: "postgres?options=-csynchronous_commit%3Don",
+        source: "lossless_crash: true")
+      #expect(own.output.contains("Take synchronous_commit out of the options"), "\(own.output)")
       try server.set("synchronous_commit = off")
       let whole = try server.cdcd("check", rules: Self.rules, source: "lossless_crash: true")
       #expect(whole.output.contains("ALTER SYSTEM SET synchronous_commit = on;"), "\(whole.output)")

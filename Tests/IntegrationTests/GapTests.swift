@@ -195,6 +195,19 @@ extension RealServers {
       #expect(try !redis.exists("user:1"))
     }
 
+    @Test("no setting that loses nothing here makes a crash a gap where lossless_crash rules it out")
+    func crashWithOtherSettings() throws {
+      let installation = try Installation()
+      for sql in [
+        "CREATE ROLE careful", "ALTER ROLE careful SET synchronous_commit = remote_write",
+        "CREATE DATABASE other", "ALTER DATABASE other SET synchronous_commit = off",
+      ] { try installation.postgres.query(sql) }
+      try installation.stopCDCD()
+      try installation.postgres.restart(.immediate)
+      try installation.startCDCD().waitUntilReady()
+      #expect(try installation.gaps("crash_recovery") == 0)
+    }
+
     @Test("TRUNCATE flushes the rules of its table, and of no other")
     func truncate() throws {
       let installation = try stale()

@@ -23,7 +23,7 @@ enum SourceCheck {
       findings += try way(to: slot, for: configuration, session)
       findings += try SlotRisks.read(from: session).findings(source, slot: slot.slot)
     }
-    return findings + (try CommitFacts.read(from: session).findings(losslessCrash: source.losslessCrash))
+    return findings + (try CommitCheck.findings(losslessCrash: source.losslessCrash, session: session))
   }
 
   /// Whether the daemon's connections lead to this server.
