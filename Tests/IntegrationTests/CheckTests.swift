@@ -38,7 +38,7 @@ extension RealServers {
       try server.postgres.query("CHECKPOINT")
       let lost = try server.cdcd("check", "--json", rules: Self.rules)
       #expect(lost.status == 1)
-      #expect(lost.output.contains("The slot cdcd is lost (wal_status lost)"), "\(lost.output)")
+      #expect(lost.output.contains("The slot cdcd is lost (wal_"), "\(lost.output)")
       #expect(lost.output.contains(#""severity" : "error""#))
       try server.postgres.query("SELECT pg_drop_replication_slot('cdcd')")
       #expect(try server.cdcd("setup", rules: Self.rules).status == 0)
@@ -89,6 +89,18 @@ extension RealServers {
       #expect(check.status == 1)
       #expect(Self.oneLine(check.output).contains(obstacle.words), "\(check.output)")
       try expectToldByDaemon(obstacle.words, server)
+    }
+
+    @Test("a cdcd that streams needs no second connection; one that is to take over does")
+    func standIn() throws {
+      let server = try installed(settings: ["max_wal_senders=1"])
+      #expect(try server.cdcd("check", rules: Self.rules).output == Self.allIsRight)
+      let daemon = try server.run(rules: Self.rules)
+      try daemon.waitUntilReady()
+      let check = try server.cdcd("check", rules: Self.rules)
+      #expect(check.status == 0)
+      #expect(check.output.hasPrefix("warning: cdcd streams, and one more"), "\(check.output)")
+      #expect(check.output.contains("raise max_wal_senders"), "\(check.output)")
     }
 
     @Test("wal_level is told in the same words, before there is a slot")
@@ -144,6 +156,40 @@ extension RealServers {
       try server.postgres.query(#"ALTER ROLE "reader" REPLICATION; SELECT pg_drop_replication_slot('taken')"#)
       let both = try server.cdcd("check", rules: Self.rules, user: "reader")
       #expect(!both.output.contains("max_replication_slots") && !both.output.contains("ALTER ROLE"))
+    }
+
+    @Test(
+      "from 18 on: a plugin that is not allowed, a slot that times out, and one that no standby copies",
+      .enabled(
+        if: ProcessInfo.processInfo.environment["POSTGRES_BINARIES"] != nil, "Debian's PostgreSQL is older"))
+    func recentServers() throws {
+      let server = try installed()
+      try server.set("idle_replication_slot_timeout = '2d'")
+      let timed = try server.cdcd("check", rules: Self.rules)
+      #expect(timed.status == 0)
+      #expect(timed.output.contains("warning: idle_replication_slot_timeout is 172800 s"), "\(timed.output)")
+      try server.set("idle_replication_slot_timeout = 0")
+
+      try server.postgres.query("SELECT pg_drop_replication_slot('cdcd')")
+      try server.postgres.query("SELECT pg_create_logical_replication_slot('cdcd', 'pgoutput')")
+      let single = try server.cdcd("check", rules: Self.rules)
+      #expect(single.status == 0)
+      #expect(single.output.hasPrefix("warning: Standbys keep no copy of the slot cdcd"), "\(single.output)")
+      let altered = try CommandResult.of(
+        [
+          "/usr/bin/psql", "-X", server.postgres.url + "?replication=database", "-c",
+          #"ALTER_REPLICATION_SLOT "cdcd" (FAILOVER true);"#,
+        ], in: server.folder)
+      #expect(altered.status == 0, "\(altered.output)")
+      #expect(try server.cdcd("check", rules: Self.rules).output == Self.allIsRight)
+
+      try server.set("output_plugin_libraries = test_decoding")
+      let refused = try server.cdcd("check", rules: Self.rules)
+      #expect(refused.status == 1)
+      #expect(refused.output.hasPrefix("error: output_plugin_libraries does not name pgoutput"))
+      try expectToldByDaemon("output_plugin_libraries", server)
+      try server.set("output_plugin_libraries = test_decoding, pgoutput")
+      #expect(try server.cdcd("check", rules: Self.rules).output == Self.allIsRight)
     }
 
     @Test("settings that commit asynchronously are named where lossless_crash denies them")

@@ -167,6 +167,16 @@ extension RealServers {
       #expect(full.output.hasPrefix("error: Redis refuses to write: OOM"), "\(full.output)")
       try client("CONFIG", "SET", "maxmemory", "0")
       #expect(try server.cdcd("check", rules: Self.rules).output == Self.allIsRight)
+      // As with a disk that is full.
+      try client("CONFIG", "SET", "save", "3600 1")
+      try FileManager.default.removeItem(atPath: server.folder.file("redis"))
+      try client("BGSAVE")
+      try eventually("the snapshot has failed") {
+        try client("INFO", "persistence").text?.contains("rdb_last_bgsave_status:err") == true
+      }
+      let unsaved = try server.cdcd("check", rules: Self.rules)
+      #expect(unsaved.status == 1)
+      #expect(unsaved.output.hasPrefix("error: Redis refuses to write: MISCONF"), "\(unsaved.output)")
     }
 
     @Test("everything that is wrong is told at once, also while a server is away; secrets are not")

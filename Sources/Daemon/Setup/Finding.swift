@@ -35,9 +35,7 @@ package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible 
     self.remedy = remedy
   }
 
-  init(_ problem: SourceProblem, _ severity: Severity = .error) {
-    self.init(severity, problem.problem, remedy: problem.remedy)
-  }
+  init(_ problem: SourceProblem) { self.init(problem.problem, remedy: problem.remedy) }
 
   package var description: String { "\(severity.rawValue): \(problem)\n  \(remedy)" }
 }

@@ -33,8 +33,14 @@ enum SourceCheck {
     if try session.meetsPooler() { return [Finding(.pooler)] }
     // What else keeps it from replicating is told already.
     guard !slot.isInRecovery, slot.mayReplicate, slot.walLevel != "minimal" else { return [] }
-    let problem = try session.problemOfReplication(for: PostgresSourceConfiguration(configuration))
-    // Whoever streams from the slot has a connection; a second cdcd that waits for it would have none.
-    return problem.map { [Finding($0, slot.slot?.isActive == true ? .warning : .error)] } ?? []
+    let found = try session.problemOfReplication(for: PostgresSourceConfiguration(configuration))
+    guard let problem = found else { return [] }
+    guard slot.slot?.isActive == true, problem != .differentServers else { return [Finding(problem)] }
+    return [
+      Finding(
+        .warning,
+        "cdcd streams, and one more replication connection fails: a second one could not take over from it.",
+        remedy: problem.remedy)
+    ]
   }
 }
