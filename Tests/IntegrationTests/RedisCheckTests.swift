@@ -121,6 +121,8 @@ extension RealServers {
       }
       #expect(try check().output == Self.allIsRight)
       #expect(try check("on_gap: halt").output.contains("Redis keeps nothing on disk"))
+      let ofRule = "[{table: users, keys: ['u:{id}'], on_gap: halt}]"
+      #expect(try server.cdcd("check", rules: ofRule).output.contains("Redis keeps nothing on disk"))
       try client("CONFIG", "SET", "save", "3600 1")
       let snapshots = try check().output
       #expect(snapshots.hasPrefix("warning: Redis keeps snapshots and no append-only file"), "\(snapshots)")

@@ -19,7 +19,8 @@ enum RedisCheck {
       rules: configuration.rules, system: system, slot: configuration.source.slot, command: redis.command,
       leases: redis.leases)
     try probe(trial, on: session, &refusals)
-    var findings = facts.warnings(onGap: configuration.onGap)
+    let policies = configuration.rules.map { $0.onGap ?? configuration.onGap }
+    var findings = facts.warnings(haltsOnGap: policies.contains(.halt))
     if refusals.isEmpty { findings += try roundTrip(trial, facts.history, redis.address, &refusals) }
     return refusals.findings + findings
   }

@@ -4,7 +4,7 @@ import Invalidation
 ///
 /// Source: Redis manual, INFO.
 struct RedisFacts {
-  /// `master`, or `slave` of a replica.
+  /// `master`, or `RedisRole.replica`.
   var role: String
   /// `master_replid`.
   var history: String
@@ -39,9 +39,9 @@ struct RedisFacts {
 extension RedisFacts {
   /// Why cdcd cannot write to this server at all.
   var obstacle: Finding? {
-    if role == "slave" {
+    if role == RedisRole.replica {
       return Finding(
-        "Redis: \(RedisReply.replicaProblem).", remedy: "\(RedisReply.replicaRemedy): name the primary there."
+        "Redis: \(RedisRole.replicaProblem).", remedy: "\(RedisRole.replicaRemedy): name the primary there."
       )
     }
     guard isClusterNode else { return nil }
@@ -51,8 +51,8 @@ extension RedisFacts {
   }
 
   /// What makes Redis forget deletes, or the watermark alone.
-  func warnings(onGap: GapPolicy) -> [Finding] {
-    [eviction, restart(onGap: onGap), failover].compactMap(\.self)
+  func warnings(haltsOnGap: Bool) -> [Finding] {
+    [eviction, restart(haltsOnGap), failover].compactMap(\.self)
   }
 
   private var eviction: Finding? {
@@ -66,7 +66,7 @@ extension RedisFacts {
         + " alone; and the same in redis.conf")
   }
 
-  private func restart(onGap: GapPolicy) -> Finding? {
+  private func restart(_ haltsOnGap: Bool) -> Finding? {
     guard !hasAppendOnlyFile else { return nil }
     guard savesSnapshots == false else {
       return Finding(
@@ -80,7 +80,7 @@ extension RedisFacts {
           "CONFIG SET appendonly yes, or CONFIG SET save '' for a Redis that starts empty; and the same in redis.conf"
       )
     }
-    guard onGap == .halt else { return nil }
+    guard haltsOnGap else { return nil }
     return Finding(
       .warning,
       "Redis keeps nothing on disk: the watermark is gone with each restart, and on_gap: halt stops cdcd then.",

@@ -78,7 +78,7 @@ package struct SetupPlan: Sendable, Equatable {
     requireSchemas(of: tables, user: user)
     steps.append(
       Step(
-        problem: "There is no publication \(name).",
+        problem: "There is no publication \(name). Without one nothing is streamed.",
         statement:
           "CREATE PUBLICATION \(CatalogSession.quoted(identifier: name)) FOR TABLE \(Self.list(tables)) "
           + "WITH (publish = 'insert, update, delete, truncate');"))
@@ -95,7 +95,7 @@ package struct SetupPlan: Sendable, Equatable {
       let names = missing.map(\.name.quoted).joined(separator: ", ")
       steps.append(
         Step(
-          problem: "The publication \(publication.name) lacks \(names).",
+          problem: "The publication \(publication.name) lacks \(names). Their changes are not streamed.",
           statement: "ALTER PUBLICATION \(name) ADD TABLE \(Self.list(missing));"))
     }
     if publication.viaRoot, tables.contains(where: \.isPartitioned) { steps.append(publication.viaRootStep) }

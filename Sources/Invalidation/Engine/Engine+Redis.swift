@@ -150,9 +150,9 @@ extension Engine {
   private mutating func answered(_ target: Int) {
     guard targets[target].link == .asking else { return }
     let role = targets[target].found.identity.role
-    guard role != "slave" else {
+    guard role != RedisRole.replica else {
       return fail(
-        target, kind: "readonly", RedisReply.replicaProblem + "; " + RedisReply.replicaRemedy)
+        target, kind: "readonly", RedisRole.replicaProblem + "; " + RedisRole.replicaRemedy)
     }
     targets[target].link = .asked
     if continuity != nil {
@@ -210,10 +210,6 @@ extension Engine {
 }
 
 extension RedisReply {
-  /// What is wrong with a server of the role `slave`, and what mends it.
-  package static let replicaProblem = "it is a replica, and cdcd has to write to the primary"
-  package static let replicaRemedy = "mend redis.url"
-
   /// The error's code in lower case, `readonly` or `oom`: few and known, so that it may be a metric's label.
   package static func kind(ofError text: [UInt8]) -> String {
     let code = text.prefix { $0 != UInt8(ascii: " ") }
