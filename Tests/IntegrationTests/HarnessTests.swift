@@ -13,6 +13,7 @@ extension RealServers {
       #expect(try session.rows("SELECT 1, NULL; SELECT 'a' || 'b'") == [["1", nil], ["ab"]])
       #expect(throws: PostgresClient.ServerError.self) { try session.rows("SELECT 1/0") }
       #expect(try session.value("SHOW wal_level") == "logical")
+      #expect(try session.value("SHOW server_version").hasPrefix("\(PostgresServer.version)."))
       server.freeze()
       #expect(throws: LoopbackConnection.Failure.self) { try session.rows("SELECT 1") }
       server.thaw()

@@ -2,7 +2,8 @@ import Testing
 
 extension RealServers {
   /// What is so with wal2json alone.
-  @Suite struct Wal2json {
+  @Suite(.enabled(if: PostgresServer.hasWal2json, "there is no wal2json for this PostgreSQL"))
+  struct Wal2json {
     private func installation(start: Bool = true) throws -> Installation {
       var options = Installation.Options()
       options.mode = "wal2json"

@@ -41,10 +41,10 @@ final class Installation: Sendable {
   /// For a test of what only a stream has: a slot, a walsender, replica identities, a replay.
   static let streamOnly = ConditionTrait.enabled(if: mode != "notify", "an outbox has none of it")
 
-  /// Every `source.mode`: the same changes delete the same keys.
+  /// Every `source.mode` that the server has what is needed for: the same changes delete the same keys.
   static let modes = streamingModes + ["notify"]
   /// Those that read the WAL.
-  static let streamingModes = ["pgoutput", "wal2json"]
+  static let streamingModes = ["pgoutput"] + (PostgresServer.hasWal2json ? ["wal2json"] : [])
 
   var mode: String { options.mode }
 

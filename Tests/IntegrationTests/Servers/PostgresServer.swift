@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// A private PostgreSQL 15 on a free loopback port, in a temporary folder, without passwords.
+/// A private PostgreSQL on a free loopback port, in a temporary folder, without passwords.
 final class PostgresServer: Sendable {
   enum StopMode: Int32 {
     /// What `pg_ctl stop -m fast` sends: clients are disconnected, the log is sent to the end.
@@ -17,7 +17,19 @@ final class PostgresServer: Sendable {
   private let settings: [String]
   private let process = Mutex<ServerProcess?>(nil)
 
-  static let binaries = "/usr/lib/postgresql/15/bin"
+  /// Debian's; Tests/run names those of another version.
+  static let binaries =
+    ProcessInfo.processInfo.environment["POSTGRES_BINARIES"] ?? "/usr/lib/postgresql/15/bin"
+  /// The major version. 0 when the binaries do not tell, as where there are none.
+  static let version: Int = {
+    guard let folder = try? TemporaryFolder(),
+      let told = try? CommandResult.of(["\(binaries)/postgres", "--version"], in: folder)
+    else { return 0 }
+    // "postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"
+    return told.output.split(separator: " ").dropFirst(2).first
+      .flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+  }()
+  static let hasWal2json = FileManager.default.fileExists(atPath: binaries + "/../lib/wal2json.so")
   /// PostgreSQL refuses to run as root; Debian's package made this user.
   static let user = getuid() == 0 ? "postgres" : nil
 

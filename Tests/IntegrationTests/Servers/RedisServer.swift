@@ -1,8 +1,12 @@
 import Foundation
 import Synchronization
 
-/// A private Redis on a free loopback port, in a temporary folder.
+/// A private Redis, or a server that speaks like one, on a free loopback port, in a temporary folder.
 final class RedisServer: Sendable {
+  /// Debian's; Tests/run names another one.
+  private static let binary =
+    ProcessInfo.processInfo.environment["REDIS_SERVER"] ?? "/usr/bin/redis-server"
+
   let port: Int
   private let folder: TemporaryFolder
   private let options: [String]
@@ -35,7 +39,7 @@ final class RedisServer: Sendable {
   /// Starts a process and waits until it answers.
   private func launch(port: Int, folder name: String, _ options: [String]) throws -> ServerProcess {
     let started = try ServerProcess(
-      ["/usr/bin/redis-server", "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.file(name)]
+      [Self.binary, "--port", "\(port)", "--bind", "127.0.0.1", "--dir", folder.file(name)]
         + options, log: folder.file("redis.log"))
     try eventually(within: .seconds(30), "Redis answers") {
       guard started.isRunning else { throw TimedOut(description: try started.output) }
