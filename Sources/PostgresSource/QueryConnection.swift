@@ -53,7 +53,8 @@ package final class QueryConnection {
           + CatalogSession.quoted(literal: slot), doing: "reading the slot")
     case .lineage(let table, let publication):
       try session.ask(
-        QueryConnection.lineageQuery(table, publication), doing: "asking what a table is a partition of")
+        QueryConnection.lineageQuery(table, publication, session.connection.serverVersion),
+        doing: "asking what a table is a partition of")
     }
     self.question = question
     deadline = now + answerTime
@@ -101,12 +102,13 @@ package final class QueryConnection {
   }
 
   /// A row for the table and for each that it is a partition of; none of them is locked.
-  private static func lineageQuery(_ table: TableReference, _ publication: String?) -> String {
+  private static func lineageQuery(
+    _ table: TableReference, _ publication: String?, _ serverVersion: Int32
+  ) -> String {
     let isPublished =
       publication.map { name in
-        "EXISTS (SELECT FROM pg_publication_tables AS p WHERE p.pubname = "
-          + CatalogSession.quoted(literal: name)
-          + " AND p.schemaname = n.nspname AND p.tablename = t.relname)"
+        "EXISTS (SELECT FROM pg_publication AS p WHERE p.pubname = " + CatalogSession.quoted(literal: name)
+          + " AND " + ServerFacts.isMember("t", serverVersion) + ")"
       } ?? "true"
     let identifier =
       switch table {

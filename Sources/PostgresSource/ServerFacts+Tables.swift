@@ -4,35 +4,51 @@ import Invalidation
 extension ServerFacts {
   /// A partitioned table that is not sent under its own name is published with all its partitions when it is itself a
   /// member of the publication; a partition may still have a row filter of its own.
+  ///
+  /// `pg_publication_tables` would know, but on PostgreSQL 18, unlike 15, it opens every table of the publication, and waits for
+  /// whoever has locked one.
   static func unpublishedQuery(
     _ tables: [TableName], _ publication: String, _ serverVersion: Int32
   ) -> String {
     guard !tables.isEmpty else { return "NULL" }
-    let isRecent = serverVersion >= 150_000
-    let unfiltered = isRecent ? "AND s.rowfilter IS NULL" : ""
-    let bySchema = """
-      OR EXISTS (SELECT FROM pg_publication_namespace AS m WHERE m.pnpubid = p.oid AND m.pnnspid = n.oid)
-      """
+    func isFiltered(_ oid: String) -> String {
+      serverVersion >= 150_000
+        ? "EXISTS (SELECT FROM pg_publication_rel AS f WHERE f.prpubid = p.oid AND f.prrelid = \(oid) AND f.prqual IS NOT NULL)"
+        : "false"
+    }
     return """
-      (SELECT string_agg(unpublished.number::text, ' ') FROM (SELECT t.number
+      (SELECT string_agg(t.number::text, ' ')
         FROM (VALUES \(list(tables))) AS t (number, schema, name)
         LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
         LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
         LEFT JOIN pg_publication AS p ON p.pubname = \(publication)
         LEFT JOIN LATERAL (
-          SELECT l.relpersistence = 'p' AS is_logged, EXISTS (
-            SELECT FROM pg_publication_tables AS s
-            WHERE s.pubname = p.pubname AND s.schemaname = ln.nspname AND s.tablename = l.relname \(unfiltered))
-            AS is_sent
-          FROM (\(tree("c.oid"))) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r'
-          JOIN pg_namespace AS ln ON ln.oid = l.relnamespace) AS part ON c.relkind = 'p'
-        GROUP BY t.number, t.schema, t.name, c.oid, c.relkind, n.oid, p.oid, p.pubname, p.pubviaroot, p.puballtables
-        HAVING NOT coalesce(bool_and(part.is_logged), true) OR NOT CASE WHEN c.relkind = 'p' AND NOT p.pubviaroot
-          THEN coalesce(bool_and(part.is_sent), true) AND (p.puballtables
-            OR EXISTS (SELECT FROM pg_publication_rel AS m WHERE m.prpubid = p.oid AND m.prrelid = c.oid)
-            \(isRecent ? bySchema : ""))
-          ELSE EXISTS (SELECT FROM pg_publication_tables AS s
-            WHERE s.pubname = p.pubname AND s.schemaname = t.schema AND s.tablename = t.name \(unfiltered)) END) AS unpublished)
+          SELECT bool_and(l.relpersistence = 'p') AS is_logged, bool_or(\(isFiltered("l.oid"))) AS is_filtered
+          FROM (\(tree("c.oid"))) AS leaf JOIN pg_class AS l ON l.oid = leaf.relid AND l.relkind = 'r') AS parts
+          ON c.relkind = 'p'
+        LEFT JOIN LATERAL (
+          SELECT bool_or(\(isMember("a", serverVersion))) FILTER (WHERE a.oid = c.oid) AS itself,
+            bool_or(\(isMember("a", serverVersion))) FILTER (WHERE a.oid <> c.oid) AS above
+          FROM (SELECT c.oid UNION SELECT relid FROM pg_partition_ancestors(c.oid)) AS line (oid)
+          JOIN pg_class AS a ON a.oid = line.oid) AS member ON true
+        WHERE NOT coalesce(parts.is_logged, true) OR NOT coalesce(
+          CASE WHEN c.relkind = 'p' AND NOT p.pubviaroot THEN member.itself AND NOT coalesce(parts.is_filtered, false)
+            ELSE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT \(isFiltered("c.oid"))
+              AND CASE WHEN p.pubviaroot THEN member.itself AND NOT coalesce(member.above, false)
+                ELSE member.itself OR coalesce(member.above, false) END
+          END, false))
+      """
+  }
+
+  /// SQL for whether a table, `table` in `pg_class`, is in the publication `p`: itself, with its schema, or with all.
+  static func isMember(_ table: String, _ serverVersion: Int32) -> String {
+    let bySchema = """
+       OR EXISTS (SELECT FROM pg_publication_namespace AS m
+        WHERE m.pnpubid = p.oid AND m.pnnspid = \(table).relnamespace)
+      """
+    return """
+      (p.puballtables
+        OR EXISTS (SELECT FROM pg_publication_rel AS m WHERE m.prpubid = p.oid AND m.prrelid = \(table).oid)\(serverVersion >= 150_000 ? bySchema : ""))
       """
   }
 
