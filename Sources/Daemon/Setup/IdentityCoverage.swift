@@ -101,7 +101,9 @@ package enum IdentityCoverage {
           "The rule \(rule.name) reads the column \"\(name)\", which \(table.name.quoted) does not have.",
           remedy: nearest.map { "The nearest is \"\($0)\"." } ?? "The table has no columns.")
       }
-      guard column.isGenerated, mode != .notify else { return nil }
+      guard column.isGenerated, mode != .notify, mode != .pgoutput || !column.isPublishable else {
+        return nil
+      }
       return Finding(
         "The rule \(rule.name) reads the generated column \"\(name)\" of \(table.name.quoted), "
           + "which PostgreSQL does not send.",

@@ -7,6 +7,8 @@ struct PublicationFacts {
   var isForAllTables: Bool
   var publishesEverything: Bool
   var viaRoot: Bool
+  /// Stored generated columns too: `publish_generated_columns`, 18 and later.
+  var sendsGenerated: Bool
   /// The `oid`s of tables that are published themselves or with their schema.
   var tables: [String]
   /// Tables with a row filter or a column list.
@@ -18,21 +20,27 @@ struct PublicationFacts {
 extension PublicationFacts {
   /// Nil when there is no such publication.
   static func read(_ name: String, from session: CatalogSession) throws(CatalogError) -> PublicationFacts? {
-    guard let row = try session.rows(publicationQuery, [name]).first else { return nil }
+    guard let row = try session.rows(publicationQuery(session.serverVersion), [name]).first else {
+      return nil
+    }
     // Row filters, column lists and whole schemas came with 15.
     let hasRestrictions = session.serverVersion >= 150_000
     let tables = try session.rows(hasRestrictions ? tableQuery : olderTableQuery, [name])
     return PublicationFacts(
       name: name, isForAllTables: row[0] == "t", publishesEverything: row[1] == "t", viaRoot: row[2] == "t",
+      sendsGenerated: row[3] == "t",
       tables: tables.compactMap { $0[0] },
       restrictedTables: tables.filter { $0[3] == "t" }
         .map { TableName(schema: $0[1] ?? "", name: $0[2] ?? "") })
   }
 
-  private static let publicationQuery = """
-    SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot
+  private static func publicationQuery(_ serverVersion: Int) -> String {
+    """
+    SELECT puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot,
+      \(serverVersion >= 180_000 ? "pubgencols = 's'" : "false")
     FROM pg_catalog.pg_publication WHERE pubname = $1
     """
+  }
 
   private static let tableQuery = """
     SELECT c.oid, n.nspname, c.relname, r.prqual IS NOT NULL OR r.prattrs IS NOT NULL

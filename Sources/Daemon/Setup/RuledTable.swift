@@ -22,6 +22,8 @@ struct RuledTable {
     var name: String
     var type: String
     var isGenerated: Bool
+    /// A generated one that a publication can send: from PostgreSQL 18 on a stored one.
+    var isPublishable: Bool
   }
 
   var name: TableName
@@ -38,6 +40,13 @@ struct RuledTable {
   var leaves: [Leaf]
 
   var isPartitioned: Bool { kind == "p" }
+
+  /// Whether one of the rules reads a generated column that a publication can send.
+  func isReadGenerated(by rules: [Rule]) -> Bool {
+    rules.contains { rule in
+      rule.table == name && columns.contains { $0.isPublishable && rule.columns.contains($0.name) }
+    }
+  }
 }
 
 extension RuledTable {
@@ -57,7 +66,7 @@ extension RuledTable {
     of identifier: String, from session: CatalogSession
   ) throws(CatalogError) -> [Column] {
     try session.rows(columnQuery, [identifier]).map { row in
-      Column(name: row[0] ?? "", type: row[1] ?? "", isGenerated: row[2] == "t")
+      Column(name: row[0] ?? "", type: row[1] ?? "", isGenerated: row[2] == "t", isPublishable: row[3] == "t")
     }
   }
 
@@ -90,7 +99,8 @@ extension RuledTable {
     """
 
   private static let columnQuery = """
-    SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> ''
+    SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '',
+      a.attgenerated = 's' AND pg_catalog.current_setting('server_version_num')::int >= 180000
     FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum

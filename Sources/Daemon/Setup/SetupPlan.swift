@@ -42,14 +42,15 @@ package struct SetupPlan: Sendable, Equatable {
       plan.complete(try DDLTriggers.read(from: session))
       return plan
     }
+    let readsGenerated = tables.contains { $0.isReadGenerated(by: configuration.rules) }
     let slot = try SlotFacts.read(source.slot, from: session)
     plan.findings += slot.findings(source.slot, mode: source.mode)
     if source.mode == .wal2json {
       // Of every table, published or not.
     } else if let publication = try PublicationFacts.read(source.publication, from: session) {
-      plan.complete(publication, tables, user: slot.user)
+      plan.complete(publication, tables, user: slot.user, readsGenerated: readsGenerated)
     } else if !tables.isEmpty {
-      plan.create(source.publication, tables, user: slot.user)
+      plan.create(source.publication, tables, user: slot.user, readsGenerated: readsGenerated)
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
     plan.complete(try DDLTriggers.read(from: session))
@@ -74,18 +75,21 @@ package struct SetupPlan: Sendable, Equatable {
     }
   }
 
-  private mutating func create(_ name: String, _ tables: [RuledTable], user: String) {
+  private mutating func create(
+    _ name: String, _ tables: [RuledTable], user: String, readsGenerated: Bool
+  ) {
     requireSchemas(of: tables, user: user)
     steps.append(
       Step(
         problem: "There is no publication \(name). Without one nothing is streamed.",
         statement:
           "CREATE PUBLICATION \(CatalogSession.quoted(identifier: name)) FOR TABLE \(Self.list(tables)) "
-          + "WITH (publish = 'insert, update, delete, truncate');"))
+          + "WITH (publish = 'insert, update, delete, truncate'"
+          + (readsGenerated ? ", publish_generated_columns = stored);" : ");")))
   }
 
   private mutating func complete(
-    _ publication: PublicationFacts, _ tables: [RuledTable], user: String
+    _ publication: PublicationFacts, _ tables: [RuledTable], user: String, readsGenerated: Bool
   ) {
     findings += publication.findings(about: tables.flatMap { [$0.name] + $0.leaves.map(\.table) })
     let name = CatalogSession.quoted(identifier: publication.name)
@@ -97,6 +101,12 @@ package struct SetupPlan: Sendable, Equatable {
         Step(
           problem: "The publication \(publication.name) lacks \(names). Their changes are not streamed.",
           statement: "ALTER PUBLICATION \(name) ADD TABLE \(Self.list(missing));"))
+    }
+    if readsGenerated, !publication.sendsGenerated {
+      steps.append(
+        Step(
+          problem: "The publication \(publication.name) leaves out generated columns, which the rules read.",
+          statement: "ALTER PUBLICATION \(name) SET (publish_generated_columns = stored);"))
     }
     if publication.viaRoot, tables.contains(where: \.isPartitioned) { steps.append(publication.viaRootStep) }
   }
