@@ -6,12 +6,12 @@ package import Invalidation
 package final class CatalogSession {
   let connection: LibpqConnection
 
-  /// Connects within 10 seconds to what `connection`, any libpq URI or keyword string, names.
+  /// Connects to what `connection`, any libpq URI or keyword string, names, within 10 seconds for each of its hosts.
   package init(connection: String) throws(SourceFailure) {
     var parameters = try ConnectionParameters(connection)
     parameters.set("client_encoding", "UTF8")
     parameters.setDefault("fallback_application_name", "cdcd")
-    self.connection = try LibpqConnection.connecting(parameters)
+    self.connection = try LibpqConnection.connecting(toOneOf: parameters.hosts)
   }
 
   /// Runs one statement, whose `$1`, `$2`, ... are `parameters`, and returns each row's values in text form.

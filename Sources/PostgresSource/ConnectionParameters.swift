@@ -45,6 +45,34 @@ struct ConnectionParameters {
     if self[keyword] == nil { values.append((keyword, value)) }
   }
 
+  /// The same for each host on its own, in the order in which they are to be tried. Where there are several, only a
+  /// primary is wanted, unless `target_session_attrs` says otherwise.
+  var hosts: [ConnectionParameters] {
+    let keywords = ["host", "hostaddr", "port"]
+    let lists = keywords.map { keyword in
+      self[keyword]?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+    }
+    let count = max(lists[0].count, lists[1].count)
+    // Lists that do not fit each other are libpq's to refuse.
+    guard count > 1, lists.allSatisfy({ [0, 1, count].contains($0.count) }),
+      lists[0].count != 1, lists[1].count != 1
+    else { return [self] }
+    return (0..<count).map { number in
+      var host = self
+      for (keyword, list) in zip(keywords, lists) where list.count == count {
+        host.set(keyword, list[number])
+      }
+      host.setDefault("target_session_attrs", "primary")
+      return host
+    }
+  }
+
+  /// How long connecting may take, in nanoseconds; `connect_timeout` is not libpq's to keep where nobody waits in it.
+  var connectTime: Int64 {
+    guard let seconds = self["connect_timeout"].flatMap({ Int64($0) }), seconds > 0 else { return answerTime }
+    return min(max(seconds, 2) * 1_000_000_000, answerTime)
+  }
+
   /// What every connection of cdcd has.
   mutating func setCommon() {
     set("client_encoding", "UTF8")

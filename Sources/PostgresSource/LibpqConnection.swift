@@ -49,11 +49,27 @@ final class LibpqConnection {
     return connection
   }
 
-  /// Connects and waits for it, ten seconds at most.
-  static func connecting(_ parameters: ConnectionParameters) throws(SourceFailure) -> LibpqConnection {
+  /// Connects to the first of the hosts that lets it, and waits for each ten seconds at most.
+  static func connecting(toOneOf hosts: [ConnectionParameters]) throws(SourceFailure) -> LibpqConnection {
+    var failures: [SourceFailure] = []
+    for host in hosts {
+      do throws(SourceFailure) {
+        return try connecting(host)
+      } catch {
+        failures.append(error)
+      }
+    }
+    throw SourceFailure(
+      failures.last?.kind ?? .misconfigured, failures.map(\.message).joined(separator: "; "))
+  }
+
+  static func connecting(
+    _ parameters: ConnectionParameters
+  ) throws(SourceFailure) -> LibpqConnection {
     let connection = try startConnecting(parameters)
     var step = ConnectStep.writing
-    for _ in 0..<100 {
+    let end = ContinuousClock.now + .nanoseconds(parameters.connectTime)
+    while ContinuousClock.now < end {
       switch step {
       case .connected: return connection
       case .failed(let failure): throw failure
@@ -63,7 +79,7 @@ final class LibpqConnection {
         if ready > 0 { step = connection.pollConnect() }
       }
     }
-    throw connection.timeout("connecting")
+    throw connection.timeout("connecting", within: parameters.connectTime)
   }
 
   /// To be called first when the socket is writable, then each time what the step before asked for is ready.
@@ -131,8 +147,10 @@ final class LibpqConnection {
     return CatalogError(sqlState: nil, message: message)
   }
 
-  func timeout(_ action: String) -> SourceFailure {
-    SourceFailure(.unavailable, "PostgreSQL: \(action): no answer within 10 seconds")
+  /// `limit` is in nanoseconds.
+  func timeout(_ action: String, within limit: Int64 = answerTime) -> SourceFailure {
+    SourceFailure(
+      .unavailable, "PostgreSQL: \(action): no answer within \(limit / 1_000_000_000) seconds")
   }
 
   /// The error that PQconnectPoll left behind, its SQLSTATE taken out of the text:

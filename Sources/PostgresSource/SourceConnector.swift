@@ -5,7 +5,8 @@ package import Invalidation
 ///     change connection -> who is it -> query connection -> facts -> done
 ///     facts -> (drop the lost slot) -> create the slot -> facts again -> done
 ///
-/// Renewing the query connection begins at the third step.
+/// Of several hosts the next one is tried when the change connection to one fails. Renewing the query connection
+/// begins at its step.
 package final class SourceConnector {
   package enum Progress {
     case pending
@@ -28,6 +29,7 @@ package final class SourceConnector {
   private let configuration: PostgresSourceConfiguration
   private let renewing: Bool
   private var step: Step
+  private var hosts: HostSequence?
   private var changes: ChangeConnection?
   private var slotCreated = false
   private var creations = 0
@@ -40,13 +42,19 @@ package final class SourceConnector {
   /// When the present step has to be done, on the monotonic clock in nanoseconds; nil while the slot is made,
   /// which waits for every running transaction.
   package private(set) var deadline: Int64?
+  /// How long the present step may take, in nanoseconds.
+  private var timeLimit = answerTime
 
   /// Begins to open both connections. Like all that have a `now`, in nanoseconds of the monotonic clock.
   package init(_ configuration: PostgresSourceConfiguration, now: Int64) throws(SourceFailure) {
     self.configuration = configuration
     renewing = false
-    step = .connectingChanges(try Session(try configuration.changeParameters()))
-    deadline = now + answerTime
+    var hosts = HostSequence(try configuration.changeParameters())
+    let (session, time) = try hosts.connectNext()
+    self.hosts = hosts
+    step = .connectingChanges(session)
+    timeLimit = time
+    deadline = now + time
   }
 
   /// Begins to renew the query connection beside `changes`.
@@ -77,7 +85,24 @@ package final class SourceConnector {
   package func takeNotice() -> Notice? { notices.isEmpty ? nil : notices.removeFirst() }
 
   /// The failure to report when `deadline` has passed.
-  package var timeout: SourceFailure { session.connection.timeout(action) }
+  package var timeout: SourceFailure { session.connection.timeout(action, within: timeLimit) }
+
+  /// To be called when `deadline` has passed, and there may be another host.
+  package func expire(now: Int64) -> Progress { fail(timeout, now: now) }
+
+  private func fail(_ failure: SourceFailure, now: Int64) -> Progress {
+    guard case .connectingChanges = step, var hosts else { return .failed(failure) }
+    do throws(SourceFailure) {
+      let (session, time) = try hosts.connectNext(after: failure)
+      self.hosts = hosts
+      step = .connectingChanges(session)
+      timeLimit = time
+      deadline = now + time
+      return .pending
+    } catch {
+      return .failed(error)
+    }
+  }
 
   /// To be called when the socket is ready.
   package func advance(now: Int64) -> Progress {
@@ -92,7 +117,7 @@ package final class SourceConnector {
       }
       return .pending
     } catch {
-      return .failed(error)
+      return fail(error, now: now)
     }
   }
 
@@ -119,6 +144,7 @@ package final class SourceConnector {
         : .replication(ReplicationConnection(session, identity))
       step = .connectingQuery(
         try Session(try configuration.queryParameters(beside: session.connection)))
+      timeLimit = answerTime
       deadline = now + answerTime
     case .readingFacts:
       guard let row = rows.first, let facts = ServerFacts(row), let changes else {
@@ -222,6 +248,7 @@ package final class SourceConnector {
 
   private func go(to next: Step, asking sql: String, now: Int64) throws(SourceFailure) {
     step = next
+    timeLimit = answerTime
     deadline = now + answerTime
     try session.ask(sql, doing: action)
   }

@@ -30,6 +30,47 @@ import Testing
     #expect(parameters["application_name"] == "mine")
   }
 
+  @Test func severalHostsAreTriedEachOnItsOwn() throws {
+    func hosts(_ text: String) throws -> [[String?]] {
+      try ConnectionParameters(text).hosts.map { host in
+        ["host", "hostaddr", "port", "target_session_attrs"].map { host[$0] }
+      }
+    }
+    #expect(
+      try hosts("postgresql://u@a:5433,b,[::1]:5434/d")
+        == [["a", nil, "5433", "primary"], ["b", nil, "", "primary"], ["::1", nil, "5434", "primary"]])
+    #expect(
+      try hosts("host=a,b port=5433 target_session_attrs=read-write")
+        == [["a", nil, "5433", "read-write"], ["b", nil, "5433", "read-write"]])
+    #expect(
+      try hosts("host=a,b hostaddr=10.0.0.1,10.0.0.2")
+        == [["a", "10.0.0.1", nil, "primary"], ["b", "10.0.0.2", nil, "primary"]])
+    #expect(try hosts("hostaddr=10.0.0.1,10.0.0.2").count == 2)
+    // One host, and lists of which libpq says that they do not fit.
+    for text in [
+      "host=a", "host=a port=5433", "dbname=d", "host=a,b port=1,2,3", "host=a,b hostaddr=10.0.0.1",
+    ] {
+      #expect(try hosts(text).count == 1 && hosts(text)[0][3] == nil, "\(text)")
+    }
+  }
+
+  @Test(arguments: [
+    ("host=h", 10), ("connect_timeout=3", 3), ("connect_timeout=1", 2), ("connect_timeout=0", 10),
+    ("connect_timeout=60", 10),
+  ])
+  func connectTimeoutIsKept(text: String, seconds: Int64) throws {
+    #expect(try ConnectionParameters(text).connectTime == seconds * 1_000_000_000)
+  }
+
+  @Test func theFailureOfSeveralHostsTellsOfEach() {
+    #expect {
+      try CatalogSession(connection: "host=127.0.0.1,127.0.0.2 port=1 user=u dbname=d")
+    } throws: { error in
+      guard let failure = error as? SourceFailure else { return false }
+      return failure.message.contains("127.0.0.1") && failure.message.contains("127.0.0.2")
+    }
+  }
+
   @Test func passwordsAreTakenOutOfMessages() throws {
     let parameters = try ConnectionParameters("postgresql://u:geheim@h/d")
     #expect(parameters.redacted("tried geheim twice: geheim") == "tried *** twice: ***")

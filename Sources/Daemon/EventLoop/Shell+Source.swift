@@ -243,11 +243,10 @@ extension Shell {
     }
   }
 
-  func sourceTimeout() -> SourceFailure {
-    if case .connecting(let connector) = source { return connector.timeout }
-    let action =
-      sourceConfiguration.mode == .notify ? "taking the outbox" : "START_REPLICATION"
-    return SourceFailure(.unavailable, "PostgreSQL: \(action): no answer within 10 seconds")
+  func failOverdueSource(now: Int64) {
+    if case .connecting(let connector) = source { return take(connector.expire(now: now), connector) }
+    let action = sourceConfiguration.mode == .notify ? "taking the outbox" : "START_REPLICATION"
+    failSource(SourceFailure(.unavailable, "PostgreSQL: \(action): no answer within 10 seconds"))
   }
 
   func queryDeadline() -> Int64? {

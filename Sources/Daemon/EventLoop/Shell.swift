@@ -224,7 +224,7 @@ final class Shell {
   }
 
   private func failOverdue(now: Int64) {
-    if let deadline = sourceDeadline(), now >= deadline { failSource(sourceTimeout()) }
+    if let deadline = sourceDeadline(), now >= deadline { failOverdueSource(now: now) }
     if let deadline = queryDeadline(), now >= deadline { failQuery(queryTimeout()) }
     for target in targets.indices {
       if let resolution = resolutions[target], now >= resolution.deadline {
