@@ -23,8 +23,14 @@ CREATE PUBLICATION cdcd
 
 -- 3. The slot, after the publication: the position of a slot must not be older than the publication. From now on
 --    the server keeps WAL until cdcd has confirmed it; max_slot_wal_keep_size limits how much. It waits for the
---    end of the transactions that are in progress.
+--    end of the transactions that are in progress. From PostgreSQL 17 on a standby with sync_replication_slots = on
+--    keeps it in step, so that it outlives the primary.
+SELECT current_setting('server_version_num')::int >= 170000 AS failover \gset
+\if :failover
+SELECT pg_create_logical_replication_slot('cdcd', 'pgoutput', failover => true);
+\else
 SELECT pg_create_logical_replication_slot('cdcd', 'pgoutput');
+\endif
 
 -- To take it all away again:
 --   SELECT pg_drop_replication_slot('cdcd');

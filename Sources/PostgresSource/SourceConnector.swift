@@ -235,12 +235,10 @@ package final class SourceConnector {
         .notice, "slot_creation",
         "creating the slot \"\(configuration.slot)\": this waits until every transaction running now has ended"
       ))
-    let failover = session.connection.serverVersion >= 170_000 ? ", failover => true" : ""
-    let name = CatalogSession.quoted(literal: configuration.slot)
     try go(
       to: .creatingSlot(session),
-      asking:
-        "SELECT pg_create_logical_replication_slot(\(name), '\(configuration.mode.rawValue)'\(failover))",
+      asking: SlotCreation.sql(
+        configuration.slot, configuration.mode, serverVersion: Int(session.connection.serverVersion)),
       now: now)
     deadline = nil
     watchDueAt = now + 1_000_000_000

@@ -69,6 +69,10 @@ extension RealServers {
         environment: ["CDCD_POSTGRES": server.postgres.url, "CDCD_REDIS": server.redis.url])
       #expect(check.output == "Everything is right: 5 rules.\n")
       #expect(check.status == 0)
+      // A slot that a standby keeps in step, where there are such.
+      if PostgresServer.version >= 17 {
+        #expect(try server.postgres.value("SELECT failover FROM pg_replication_slots") == "t")
+      }
     }
 
     @Test("without a superuser setup makes the rest and prints the event triggers; check warns")

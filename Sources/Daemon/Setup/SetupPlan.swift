@@ -54,7 +54,9 @@ package struct SetupPlan: Sendable, Equatable {
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
     plan.complete(try DDLTriggers.read(from: session))
-    if slot.slot == nil { plan.steps.append(Self.creation(ofSlot: source.slot, source.mode)) }
+    if slot.slot == nil {
+      plan.steps.append(Self.creation(ofSlot: source.slot, source.mode, session.serverVersion))
+    }
     return plan
   }
 
@@ -119,12 +121,12 @@ package struct SetupPlan: Sendable, Equatable {
         isOptional: true, isForOthers: !triggers.mayInstall))
   }
 
-  private static func creation(ofSlot name: String, _ mode: SourceMode) -> Step {
+  private static func creation(
+    ofSlot name: String, _ mode: SourceMode, _ serverVersion: Int
+  ) -> Step {
     Step(
-      problem: "There is no replication slot \(name).",
-      statement:
-        "SELECT pg_create_logical_replication_slot(\(CatalogSession.quoted(literal: name)), '\(mode.rawValue)');"
-    )
+      problem: "There is no replication slot \(name). cdcd reads the changes from it.",
+      statement: SlotCreation.sql(name, mode, serverVersion: serverVersion) + ";")
   }
 
   /// Decoding what was written before the publication existed would fail.
