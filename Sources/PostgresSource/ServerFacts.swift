@@ -8,12 +8,28 @@ struct ServerFacts {
     var ofThisDatabase: Bool
     var twoPhase: Bool
     var isLost: Bool
+    /// `invalidation_reason`, 17 and later: why it is lost.
+    var lossReason: String?
+    /// `failover` and `synced`, 17 and later.
+    var isSynchronized: Bool
     /// Nil while somebody is making it.
     var confirmedFlush: LSN?
+
+    /// What became of a lost one, with what keeps it from happening again.
+    var loss: String {
+      switch lossReason {
+      case nil, "wal_removed": "has lost its WAL; raise max_slot_wal_keep_size"
+      case "idle_timeout": "was idle for too long; raise idle_replication_slot_timeout"
+      case "wal_level_insufficient": "could not outlast a wal_level below logical"
+      case let reason?: "was invalidated (\(reason))"
+      }
+    }
   }
 
   var systemIdentifier: String
   var isStandby: Bool
+  /// That which the server writes now; nil on a standby.
+  var timeline: UInt32?
   var flushLSN: LSN
   var insertLSN: LSN
   var crashMarker: String
@@ -52,6 +68,8 @@ struct ServerFacts {
     let marker =
       serverVersion >= 150_000 ? "(SELECT stats_reset FROM pg_stat_wal)" : "pg_postmaster_start_time()"
     let slot = CatalogSession.quoted(literal: configuration.slot)
+    let failover =
+      serverVersion >= 170_000 ? "s.failover AND s.synced, s.invalidation_reason" : "false, NULL"
     let publication =
       configuration.mode == .pgoutput ? CatalogSession.quoted(literal: configuration.publication) : "NULL"
     return """
@@ -81,6 +99,8 @@ struct ServerFacts {
         \(numbersQuery(configuration.tables, where: "c.relispartition")),
         \(configuration.mode == .pgoutput ? "NULL" : missingColumnQuery(configuration.ruleColumns)),
         \(configuration.mode == .pgoutput ? "NULL" : partitionTreeQuery(configuration.tables)),
+        CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) END,
+        \(failover),
         \(configuration.mode == .notify ? "(SELECT removed_to FROM cdcd.progress)" : "NULL")
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
@@ -99,12 +119,13 @@ struct ServerFacts {
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 26, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+    guard row.count == 29, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
       let inserted = row[3].flatMap({ LSN($0) }), let level = row[5],
       let snapshot = row[21].flatMap({ TransactionSnapshot($0) })
     else { return nil }
     systemIdentifier = system
     isStandby = row[1] == "t"
+    timeline = row[25].flatMap { UInt32($0, radix: 16) }
     flushLSN = flush
     insertLSN = inserted
     // Statistics that were never reset have no time.
@@ -117,7 +138,8 @@ struct ServerFacts {
     slot = row[10].map { _ in
       Slot(
         plugin: row[11], ofThisDatabase: row[12] == "t", twoPhase: row[13] == "t",
-        isLost: row[14] == "lost", confirmedFlush: row[15].flatMap { LSN($0) })
+        isLost: row[14] == "lost", lossReason: row[27], isSynchronized: row[26] == "t",
+        confirmedFlush: row[15].flatMap { LSN($0) })
     }
     publishesEverything = row[16] == "t"
     unpublishedNumbers = ServerFacts.numbers(row[17])
@@ -128,7 +150,7 @@ struct ServerFacts {
     partitionNumbers = ServerFacts.numbers(row[22])
     missingColumns = ServerFacts.namesByRule(row[23])
     partitionTree = row[24]
-    removedTo = row[25].flatMap { LSN($0) } ?? .zero
+    removedTo = row[28].flatMap { LSN($0) } ?? .zero
   }
 
   private static func numbers(_ text: String?) -> [Int] {
@@ -165,11 +187,15 @@ struct ServerFacts {
 
   /// What an operator has to mend first; nil when there is nothing.
   func obstacle(
-    _ configuration: PostgresSourceConfiguration, systemOfReplication: String
+    _ configuration: PostgresSourceConfiguration, identity: SystemIdentity
   ) -> SourceFailure? {
     if isStandby { return .standby }
-    guard systemIdentifier == systemOfReplication, seesWalsender else {
+    guard systemIdentifier == identity.system, seesWalsender else {
       return SourceFailure(.misconfigured, .differentServers)
+    }
+    // The change connection was made while the server was a standby still: what it told is out of date.
+    guard timeline == identity.timeline else {
+      return SourceFailure(.unavailable, "PostgreSQL: the server was promoted while cdcd connected")
     }
     if configuration.mode == .notify { return nil }
     guard walLevel == "logical" else {

@@ -2,7 +2,7 @@ package import Invalidation
 
 /// Performs `Effect.connectSource` and `Effect.reconnectQuery` step by step, without ever waiting:
 ///
-///     change connection -> who is it -> query connection -> facts -> done
+///     change connection -> who is it -> (TIMELINE_HISTORY) -> query connection -> facts -> done
 ///     facts -> (drop the lost slot) -> create the slot -> facts again -> done
 ///
 /// Of several hosts the next one is tried when the change connection to one fails. Renewing the query connection
@@ -20,6 +20,7 @@ package final class SourceConnector {
   private enum Step {
     case connectingChanges(Session)
     case identifying(Session)
+    case readingHistory(Session, SystemIdentity)
     case connectingQuery(Session)
     case readingFacts(Session)
     case droppingSlot(Session)
@@ -71,8 +72,9 @@ package final class SourceConnector {
 
   private var session: Session {
     switch step {
-    case .connectingChanges(let session), .identifying(let session), .connectingQuery(let session),
-      .readingFacts(let session), .droppingSlot(let session), .creatingSlot(let session):
+    case .connectingChanges(let session), .identifying(let session), .readingHistory(let session, _),
+      .connectingQuery(let session), .readingFacts(let session), .droppingSlot(let session),
+      .creatingSlot(let session):
       session
     }
   }
@@ -138,20 +140,22 @@ package final class SourceConnector {
     switch step {
     case .identifying(let session):
       guard let identity = SystemIdentity(rows) else { throw unexpectedAnswer }
-      changes =
-        configuration.mode == .notify
-        ? .outbox(OutboxConnection(session, identity))
-        : .replication(ReplicationConnection(session, identity))
-      step = .connectingQuery(
-        try Session(try configuration.queryParameters(beside: session.connection)))
-      timeLimit = answerTime
-      deadline = now + answerTime
+      // A first timeline has none, and a plain connection does not tell.
+      guard identity.timeline > 1, configuration.mode != .notify else {
+        return try connectQuery(beside: session, identity, now: now)
+      }
+      try go(
+        to: .readingHistory(session, identity), asking: "TIMELINE_HISTORY \(identity.timeline)", now: now)
+    case .readingHistory(let session, var identity):
+      let text = rows.first.flatMap { $0.count == 2 ? $0[1] : nil }
+      identity.history = text.flatMap { TimelineHistory($0) } ?? TimelineHistory()
+      return try connectQuery(beside: session, identity, now: now)
     case .readingFacts:
       guard let row = rows.first, let facts = ServerFacts(row), let changes else {
         throw unexpectedAnswer
       }
       let identity = changes.identity
-      if let obstacle = facts.obstacle(configuration, systemOfReplication: identity.system) { throw obstacle }
+      if let obstacle = facts.obstacle(configuration, identity: identity) { throw obstacle }
       guard let confirmed = try confirmedPosition(facts, now: now) else { return .pending }
       let found = SourceFacts(
         systemIdentifier: identity.system, timeline: identity.timeline, crashMarker: facts.crashMarker,
@@ -161,7 +165,8 @@ package final class SourceConnector {
         unpublished: facts.unpublished(of: configuration.tables),
         snapshot: facts.snapshot, partitioned: facts.partitioned(of: configuration.tables),
         partitions: facts.partitions(of: configuration.tables), partitionTree: facts.partitionTree,
-        bareTables: facts.bareTables, missingColumns: facts.missingColumns)
+        bareTables: facts.bareTables, missingColumns: facts.missingColumns, history: identity.history,
+        isSlotSynchronized: facts.slot?.isSynchronized == true)
       self.found = found
       return finish()
     case .droppingSlot: try createSlot(now: now)
@@ -174,11 +179,24 @@ package final class SourceConnector {
     return .pending
   }
 
+  private func connectQuery(
+    beside session: Session, _ identity: SystemIdentity, now: Int64
+  ) throws(SourceFailure) -> Progress {
+    changes =
+      configuration.mode == .notify
+      ? .outbox(OutboxConnection(session, identity))
+      : .replication(ReplicationConnection(session, identity))
+    step = .connectingQuery(try Session(try configuration.queryParameters(beside: session.connection)))
+    timeLimit = answerTime
+    deadline = now + answerTime
+    return .pending
+  }
+
   /// Nil when the slot has to be made first.
   private func confirmedPosition(_ facts: ServerFacts, now: Int64) throws(SourceFailure) -> LSN? {
     if configuration.mode == .notify { return facts.removedTo }
     guard let slot = facts.slot, !slot.isLost else {
-      try replaceSlot(isLost: facts.slot != nil, now: now)
+      try replaceSlot(lost: facts.slot, now: now)
       return nil
     }
     guard let confirmed = slot.confirmedFlush else {
@@ -189,6 +207,11 @@ package final class SourceConnector {
   }
 
   private func take(_ error: CatalogError, now: Int64) throws(SourceFailure) {
+    // The file is gone, or a standby does not have it yet: where a timeline ended is not known then.
+    if case .readingHistory(let session, let identity) = step {
+      _ = try connectQuery(beside: session, identity, now: now)
+      return
+    }
     // Another instance made the slot in the meantime: then it is not ours to call new.
     if case .creatingSlot = step, error.sqlState == "42710" {
       watchDueAt = nil
@@ -211,7 +234,7 @@ package final class SourceConnector {
     try go(to: .readingFacts(session), asking: query, now: now)
   }
 
-  private func replaceSlot(isLost: Bool, now: Int64) throws(SourceFailure) {
+  private func replaceSlot(lost: ServerFacts.Slot?, now: Int64) throws(SourceFailure) {
     guard !renewing else {
       throw SourceFailure(.slotLost, "PostgreSQL: the slot \"\(configuration.slot)\" is gone")
     }
@@ -220,11 +243,10 @@ package final class SourceConnector {
     guard creations < 3 else {
       throw SourceFailure(.slotLost, "PostgreSQL: the slot \"\(configuration.slot)\" was lost again at once")
     }
-    guard isLost else { return try createSlot(now: now) }
+    guard let lost else { return try createSlot(now: now) }
     notices.append(
       Notice(
-        .warning, "slot_lost",
-        "the slot \"\(configuration.slot)\" has lost its WAL and is made anew; raise max_slot_wal_keep_size"))
+        .warning, "slot_lost", "the slot \"\(configuration.slot)\" is made anew: it \(lost.loss)"))
     let name = CatalogSession.quoted(literal: configuration.slot)
     try go(to: .droppingSlot(session), asking: "SELECT pg_drop_replication_slot(\(name))", now: now)
   }
@@ -263,6 +285,7 @@ package final class SourceConnector {
     case .connectingChanges:
       configuration.mode == .notify ? "connecting for the outbox" : "connecting for replication"
     case .identifying: configuration.mode == .notify ? "asking which server it is" : "IDENTIFY_SYSTEM"
+    case .readingHistory: "TIMELINE_HISTORY"
     case .connectingQuery: "connecting for queries"
     case .readingFacts: "reading the catalogue"
     case .droppingSlot: "dropping the lost slot"

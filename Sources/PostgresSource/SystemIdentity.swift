@@ -1,7 +1,11 @@
+import Invalidation
+
 /// Which server is behind a connection.
 struct SystemIdentity: Sendable, Equatable {
   var system: String
   var timeline: UInt32
+  /// Of that timeline; empty when it is the first, or the server does not tell.
+  var history = TimelineHistory()
 
   /// Of a plain connection what IDENTIFY_SYSTEM tells on a replication connection. The file's name begins with the timeline;
   /// a control file may name an older one for a while after a promotion.

@@ -19,6 +19,8 @@ import Testing
         publication: My Publication
         replicas: []
         retain: 5m
+        lossless_crash: true
+        lossless_failover: true
       redis:
         url: redis://user:p%40ss@[::1]:6380/3
         command: del
@@ -48,6 +50,7 @@ import Testing
     #expect(configuration.source.slot == "my_slot")
     #expect(configuration.source.publication == "My Publication")
     #expect(configuration.source.retain == .seconds(300))
+    #expect(configuration.source.losslessCrash && configuration.source.losslessFailover)
     #expect(
       configuration.redis.address
         == RedisAddress(
@@ -84,6 +87,7 @@ import Testing
     #expect(configuration.source.slot == "cdcd")
     #expect(configuration.source.publication == "cdcd")
     #expect(configuration.source.retain == .seconds(60))
+    #expect(!configuration.source.losslessCrash && !configuration.source.losslessFailover)
     #expect(configuration.redis.address == RedisAddress(endpoint: .tcp(host: "localhost", port: 6379)))
     #expect(configuration.redis.command == .unlink)
     #expect(configuration.redis.leases)

@@ -89,6 +89,23 @@ extension RealServers {
       #expect(try installation.cdcd.process.output.contains("raise max_slot_wal_keep_size"))
     }
 
+    @Test(
+      "a slot that was idle for too long (idle_replication_slot_timeout) is made anew",
+      .enabled(if: PostgresServer.version >= 18, "slots do not expire before PostgreSQL 18"))
+    func slotIdleForTooLong() throws {
+      var options = Installation.Options()
+      options.postgresSettings = ["idle_replication_slot_timeout=1s"]
+      let installation = try stale(options)
+      let session = try installation.postgres.session()
+      try session.rows("UPDATE users SET name = 'never streamed'")
+      try eventually("the slot has expired") {
+        try session.rows("CHECKPOINT")
+        return try session.value("SELECT wal_status FROM pg_replication_slots") == "lost"
+      }
+      try expectFlush(installation, "new_slot")
+      #expect(try installation.cdcd.process.output.contains("raise idle_replication_slot_timeout"))
+    }
+
     @Test("a promoted standby: another timeline is a gap, even with a slot of the same name")
     func promotedStandby() throws {
       let installation = try stale()

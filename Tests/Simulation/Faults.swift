@@ -12,7 +12,8 @@ enum Fault: String, CaseIterable {
   /// A table is out of the publication for a while.
   case republished
   case evictLease
-  /// A standby that has everything takes the primary's place, with the slot or without.
+  /// A standby takes the primary's place, with a synchronized slot or without. It has everything that was streamed; in some
+  /// worlds readers had seen a commit more.
   case postgresPromoted
   case replicaStalled, replicaHidden, replicaFrozen, replicaRestart, replicaCrash, replicaElsewhere
 
@@ -99,7 +100,9 @@ final class FaultInjector {
       world.lastSourceFault = postgres.frozenUntil
     case .postgresPromoted:
       postgres.crash()
-      postgres.promote(keepingSlot: random.chance(500))
+      postgres.promote(
+        keepingSlot: random.chance(500),
+        losing: world.options.losslessFailover ? 0 : 1 + UInt64(random.below(60)))
       startAgain()
     case .walsenderKilled:
       postgres.walsender?.end(.unavailable, "terminating connection")

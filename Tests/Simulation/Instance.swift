@@ -64,7 +64,8 @@ final class Instance {
       command: options.command, leases: options.leases, onGap: options.onGap,
       acceptGap: acceptGap, runIdentifier: "run-\(index)-\(runs)",
       replicas: isOnce ? [] : world.replicas.map(\.name), flushRate: options.flushRate,
-      losslessCrash: options.losslessCrash, mode: options.mode,
+      losslessCrash: options.losslessCrash,
+      losslessFailover: options.losslessFailover || options.mutation == .trustedFailover, mode: options.mode,
       pollInterval: options.listens ? .seconds(1) : .milliseconds(100))
     world.trace { "\(name): starts, run \(runs)" }
     process = Process(engine: Engine(configuration: configuration, seed: random.next(), now: world.moment))

@@ -60,6 +60,8 @@ final class ModelPostgres {
 
   struct Slot {
     var confirmed: UInt64
+    /// Kept in step on a standby that was then promoted.
+    var isSynchronized = false
   }
 
   unowned let world: World
@@ -68,6 +70,12 @@ final class ModelPostgres {
   var unreachableUntil: Int64 = 0
   let systemIdentifier = "7301"
   var timeline: UInt32 = 1
+  /// The file that TIMELINE_HISTORY sends.
+  private var history = ""
+  /// Failovers that lost a commit: who read in these ticks, to the last one, has seen it.
+  private var losses: [ClosedRange<UInt64>] = []
+  /// When a standby took over last.
+  private(set) var promotedAt: Int64 = 0
   var crashMarker = 1
   var asynchronousCommit = false
   var publication = ModelPublication()
@@ -249,7 +257,9 @@ final class ModelPostgres {
       unpublished: publication.unpublished(seen: sees),
       snapshot: snapshot(),
       partitioned: world.options.partitioned && world.options.mutation != .noPartitions ? [Schema.users] : [],
-      bareTables: hasBareTable && sees && world.options.mode != .notify ? Schema.bareTables : [:])
+      bareTables: hasBareTable && sees && world.options.mode != .notify ? Schema.bareTables : [:],
+      history: TimelineHistory(history) ?? TimelineHistory(),
+      isSlotSynchronized: slot?.isSynchronized ?? false)
   }
 
   /// What the catalogue says of a table. Each partition is made by the first transaction
@@ -324,12 +334,27 @@ final class ModelPostgres {
     walsender = nil
   }
 
-  /// What starts next is a standby that was promoted; nothing that was committed is lost.
-  func promote(keepingSlot keepsSlot: Bool) {
+  /// What starts next is a standby that was promoted. Besides what the WAL holds, another transaction had committed on the
+  /// old primary and was visible to those who read in the last so many ticks: it is lost, and was never streamed.
+  func promote(keepingSlot keepsSlot: Bool, losing ticks: UInt64) {
     guard availability == .down else { return }
+    history += "\(timeline)\t\(LSN(walEnd))\tno recovery target specified\n"
     timeline += 1
-    if !keepsSlot { slot = nil }
-    world.trace { "postgres: timeline \(self.timeline)" + (keepsSlot ? "" : ", without the slot") }
+    promotedAt = world.now
+    // The standby's slot may be behind.
+    slot =
+      keepsSlot ? slot.map { Slot(confirmed: max(slotStart, $0.confirmed - 100), isSynchronized: true) } : nil
+    let tick = world.nextTick()
+    if ticks > 0 { losses.append(tick - min(ticks, tick)...tick) }
+    world.trace {
+      "postgres: timeline \(self.timeline)" + (keepsSlot ? "" : ", without the slot")
+        + (ticks > 0 ? ", what was read in the last \(ticks) ticks is lost" : "")
+    }
+  }
+
+  /// Whether the snapshot saw a commit that a failover has lost since.
+  func hasLost(_ snapshot: Snapshot) -> Bool {
+    snapshot.replayed == nil && losses.contains { $0.contains(snapshot.tick) }
   }
 
   private func goDown() {

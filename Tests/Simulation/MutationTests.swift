@@ -70,6 +70,15 @@ struct MutationTests {
     }
   }
 
+  @Test func failoverTrustedInVain() {
+    discover(.trustedFailover, within: 20) {
+      $0.faults = [.postgresPromoted]
+      $0.losslessFailover = false
+      $0.asynchronousCommit = false
+      $0.readers = 4
+    }
+  }
+
   @Test func confirmationOnReceipt() { discover(.confirmEarly, within: 5) }
 
   @Test func noRetention() { discover(.noRetention, within: 5) }

@@ -259,10 +259,23 @@ final class Oracle {
     guard instance.redis.judgedLineage == redis.lineage,
       !status.notReady.contains(where: { ["redis", "watermark", "gap", "rules"].contains($0.check) })
     else { return }
+    if status.notReady.isEmpty, let connection = instance.source.connection, connection.state == .streaming,
+      connection.streamingSince > postgres.promotedAt, let key = phantom
+    {
+      return world.fail("7", "\(instance.name) is ready, and \(key) is a phantom: \(describe(key))")
+    }
     if world.options.hasSecondDeletes { raise(&firstPromise, to: status.applied.rawValue, instance) }
     // A replica that went back is a gap once it is met.
     guard status.openFlushes.isEmpty, !status.isInDoubt, instance.replicas.isInformed else { return }
     raise(&promise, to: status.seen.rawValue, instance)
+  }
+
+  /// A key that holds what a failover has lost.
+  private var phantom: String? {
+    guard postgres.timeline > 1 else { return nil }
+    return redis.data.order.lazy.compactMap(\.self).first { [redis, postgres] key in
+      redis.data.cached(key).map { $0.fill != .late && postgres.hasLost($0) } ?? false
+    }
   }
 
   /// What is settled while a flush is open may have been handed over to it.
@@ -385,6 +398,7 @@ final class Oracle {
             + " became visible at \(visible)")
       }
     }
+    if let key = phantom { return world.fail("7", "at rest \(key) is a phantom: \(describe(key))") }
     guard world.options.isFaultless, world.options.mutation == nil else { return }
     let credit = scanCredit.values.reduce(0, +)
     if executedDeletes > neededDeletes * 3 / 2 + credit + 5 {

@@ -38,6 +38,8 @@ struct WorldOptions {
     case noSecondRound
     /// The Engine confirms what is settled at once.
     case noRetention
+    /// The Engine is told that failovers lose nothing, and they do.
+    case trustedFailover
   }
 
   var duration = 10 * Time.second
@@ -97,6 +99,8 @@ struct WorldOptions {
   var faultPause = 4 * Time.second
   var asynchronousCommit = false
   var losslessCrash = true
+  /// A standby that takes over has everything that readers saw, and the Engine is told so.
+  var losslessFailover = false
   var mutation: Mutation?
   /// How long a fast shutdown may take; 0 for no limit.
   var shutdownLimit: Int64 = 0
@@ -166,6 +170,7 @@ struct WorldOptions {
     var random = Randomness(seed: seed ^ 0x9A27)
     partitioned = random.chance(250)
     losslessCrash = random.chance(800)
+    losslessFailover = random.chance(500)
   }
 
   private mutating func drawMode(_ seed: UInt64) {

@@ -25,6 +25,8 @@ package struct Configuration: Sendable {
     package var wakeup = Wakeup.notify
     /// Of `notify`: how often the outbox is read besides; nil for what fits `wakeup`.
     package var poll: Duration?
+    /// Every commit waits for the standby that takes over: a failover to a synchronized slot is no gap, nor is a crash.
+    package var losslessFailover = false
 
     package init(postgres: String) { self.postgres = postgres }
 

@@ -10,7 +10,8 @@ extension ConfigurationReader {
     let fields = fields(
       of: node, of: "source",
       known: [
-        "postgres", "mode", "slot", "publication", "replicas", "retain", "lossless_crash", "wakeup", "poll",
+        "postgres", "mode", "slot", "publication", "replicas", "retain", "lossless_crash",
+        "lossless_failover", "wakeup", "poll",
       ],
       required: ["postgres"])
     guard let fields else { return nil }
@@ -29,6 +30,7 @@ extension ConfigurationReader {
     let poll = value(fields["poll"], expected: "1ms to 5s") { text in
       Duration(text: text).flatMap { (.milliseconds(1) ... .seconds(5)).contains($0) ? $0 : nil }
     }
+    let losslessFailover = boolean(fields["lossless_failover"])
     let postgres = value(
       fields["postgres"],
       expected:
@@ -47,6 +49,7 @@ extension ConfigurationReader {
     source.losslessCrash = losslessCrash ?? source.losslessCrash
     source.wakeup = wakeup ?? source.wakeup
     source.poll = poll
+    source.losslessFailover = losslessFailover ?? source.losslessFailover
     return source
   }
 
@@ -78,7 +81,8 @@ extension ConfigurationReader {
   /// Options of another mode: whoever wrote them expects something of them.
   private mutating func refuseForeign(_ fields: [String: Node], in mode: SourceMode) {
     let owners: [(option: String, modes: [SourceMode])] = [
-      ("publication", [.pgoutput]), ("retain", [.pgoutput, .wal2json]), ("wakeup", [.notify]),
+      ("publication", [.pgoutput]), ("retain", [.pgoutput, .wal2json]),
+      ("lossless_failover", [.pgoutput, .wal2json]), ("wakeup", [.notify]),
       ("poll", [.notify]),
     ]
     for owner in owners where !owner.modes.contains(mode) {

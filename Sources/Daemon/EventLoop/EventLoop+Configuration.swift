@@ -18,7 +18,8 @@ extension EventLoop {
         targets: [configuration.redis.address.redacted],
         replicas: source.replicas.map(Configuration.Source.redacted),
         flushRate: configuration.redis.flushRate,
-        losslessCrash: source.losslessCrash, mode: source.mode, pollInterval: source.pollInterval
+        losslessCrash: source.losslessCrash, losslessFailover: source.losslessFailover, mode: source.mode,
+        pollInterval: source.pollInterval
       ),
       source: PostgresSourceConfiguration(configuration),
       targets: [configuration.redis.address], replicas: replicas, board: board, logger: logger)

@@ -7,14 +7,20 @@ enum Judgement: Sendable, Equatable {
 }
 
 extension Watermark {
-  /// Judges a stored watermark, in words of contract 3 and 4. `text` is empty when Redis has none.
-  static func judge(_ text: [UInt8], _ facts: SourceFacts, crashMayLose: Bool) -> Judgement {
+  /// Judges a stored watermark, in words of contract 3 and 4. `text` is empty when Redis has none. The other two tell
+  /// whether a crash, or a failover, may have lost commits that readers saw.
+  static func judge(
+    _ text: [UInt8], _ facts: SourceFacts, crashMayLose: Bool, failoverMayLose: Bool
+  ) -> Judgement {
     if facts.slotCreated { return .gap(.newSlot) }
     if text.isEmpty { return .gap(.watermarkMissing) }
     guard let found = Watermark(text) else { return .gap(.watermarkMalformed) }
     if found.system != facts.systemIdentifier { return .gap(.systemChanged) }
-    if found.timeline != facts.timeline { return .gap(.timelineChanged) }
-    if found.crashMarker != facts.crashMarker, crashMayLose { return .gap(.crashRecovery) }
+    if found.timeline != facts.timeline {
+      if failoverMayLose || facts.obstacleToFollowing(found) != nil { return .gap(.timelineChanged) }
+    } else if found.crashMarker != facts.crashMarker, crashMayLose {
+      return .gap(.crashRecovery)
+    }
     if found.settled < facts.confirmedFlush { return .gap(.watermarkBehindSlot) }
     if found.applied > facts.flushLSN { return .gap(.watermarkAhead) }
     return .resume(at: found.settled)
@@ -30,7 +36,11 @@ extension Engine {
     var position = LSN(UInt64.max)
     var gaps: [StartPlan.Gap] = []
     for target in targets.indices {
-      switch Watermark.judge(targets[target].found.watermark, facts, crashMayLose: mayCrashLose(facts)) {
+      let judgement = Watermark.judge(
+        targets[target].found.watermark, facts, crashMayLose: mayCrashLose(facts),
+        failoverMayLose: mayFailoverLose(facts))
+      reportFailover(targets[target].found.watermark, facts, judgement)
+      switch judgement {
       case .resume(let settled):
         position = min(position, settled)
         gaps += changesSince(targets[target].found)
@@ -50,6 +60,33 @@ extension Engine {
   /// A session can commit asynchronously without a trace in the catalogue, so only the operator can say that none does.
   func mayCrashLose(_ facts: SourceFacts) -> Bool {
     facts.asynchronousCommit || !configuration.losslessCrash
+  }
+
+  /// The same of what waits for a standby.
+  private func mayFailoverLose(_ facts: SourceFacts) -> Bool {
+    facts.asynchronousCommit || !configuration.losslessFailover
+  }
+
+  /// Who vouches for lossless failovers is told what became of this one.
+  private mutating func reportFailover(_ text: [UInt8], _ facts: SourceFacts, _ judgement: Judgement) {
+    guard configuration.losslessFailover, let found = Watermark(text), found.timeline != facts.timeline else {
+      return
+    }
+    switch judgement {
+    case .resume(let position):
+      report(
+        .notice, "failover_followed",
+        "the server was promoted: the stream goes on from \(position) on timeline \(facts.timeline), and nothing is flushed",
+        lsn: position)
+    case .gap(.timelineChanged):
+      let obstacle =
+        facts.asynchronousCommit
+        ? "synchronous_commit is off, or set for a role or database" : facts.obstacleToFollowing(found)
+      report(
+        .warning, "failover_not_followed",
+        "the server was promoted, and source.lossless_failover does not hold: \(obstacle ?? "")")
+    case .gap: break
+    }
   }
 
   /// The end of the WAL was read before the watermark, and another instance may have written in between: a

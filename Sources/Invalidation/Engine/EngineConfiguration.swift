@@ -11,6 +11,9 @@ package struct EngineConfiguration: Sendable {
   /// `source.lossless_crash`: no session commits asynchronously, so that a crash of PostgreSQL loses nothing that readers
   /// saw.
   package var losslessCrash: Bool
+  /// `source.lossless_failover`: every commit waits for the standby that takes over, so that a failover loses nothing that
+  /// readers saw.
+  package var losslessFailover: Bool
   /// `redis.command`.
   package var command: DeleteCommand
   /// `redis.leases`: delete each key's lease before it.
@@ -37,7 +40,7 @@ package struct EngineConfiguration: Sendable {
     rules: [Rule], slot: String, retain: Duration = .seconds(60), command: DeleteCommand = .unlink,
     leases: Bool = true, onGap: GapPolicy = .flush, acceptGap: Bool = false, runIdentifier: String,
     targets: [String] = ["redis"], replicas: [String] = [], flushRate: Int = 50_000,
-    losslessCrash: Bool = false, mode: SourceMode = .pgoutput,
+    losslessCrash: Bool = false, losslessFailover: Bool = false, mode: SourceMode = .pgoutput,
     pollInterval: Duration = .seconds(1)
   ) {
     self.rules = rules
@@ -51,7 +54,9 @@ package struct EngineConfiguration: Sendable {
     self.targets = targets
     self.replicas = replicas
     self.flushRate = flushRate
-    self.losslessCrash = losslessCrash
+    // What waits for a standby is on the primary's own disk before.
+    self.losslessCrash = losslessCrash || losslessFailover
+    self.losslessFailover = losslessFailover
     self.mode = mode
     self.pollInterval = pollInterval
   }

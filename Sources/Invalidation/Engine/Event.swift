@@ -89,6 +89,8 @@ package struct SourceFacts: Sendable, Equatable {
   /// `system_identifier` of IDENTIFY_SYSTEM.
   package var systemIdentifier: String
   package var timeline: UInt32
+  /// Of the timelines before it, as far as the server tells.
+  package var history: TimelineHistory
   /// A text that moves when the server went through crash recovery and at no clean restart:
   /// `pg_stat_wal.stats_reset` on 15 and later (contract 3).
   package var crashMarker: String
@@ -98,6 +100,9 @@ package struct SourceFacts: Sendable, Equatable {
   package var insertLSN: LSN
   /// The slot's `confirmed_flush_lsn`; of an outbox, up to where its rows have been removed.
   package var confirmedFlush: LSN
+  /// The slot was kept in step with that of the same name on another primary, while this server was its standby
+  /// (`failover` and `synced` in `pg_replication_slots`, 17 and later).
+  package var isSlotSynchronized: Bool
   /// The shell has just created the slot, because there was none.
   package var slotCreated: Bool
   /// Whether some role, database or the server runs with `synchronous_commit = off`.
@@ -125,14 +130,17 @@ package struct SourceFacts: Sendable, Equatable {
     confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
     unpublished: Set<TableName>, snapshot: TransactionSnapshot, partitioned: Set<TableName>,
     partitions: Set<TableName> = [], partitionTree: String? = nil, bareTables: [Int: String],
-    missingColumns: [Int: String] = [:]
+    missingColumns: [Int: String] = [:], history: TimelineHistory = TimelineHistory(),
+    isSlotSynchronized: Bool = false
   ) {
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
+    self.history = history
     self.crashMarker = crashMarker
     self.flushLSN = flushLSN
     self.insertLSN = insertLSN
     self.confirmedFlush = confirmedFlush
+    self.isSlotSynchronized = isSlotSynchronized
     self.slotCreated = slotCreated
     self.asynchronousCommit = asynchronousCommit
     self.publication = publication

@@ -26,6 +26,8 @@ final class Installation: Sendable {
     var wakeup = "notify"
     /// `source.lossless_crash`: the tests commit synchronously, and a flush after each crash would hide what is missed.
     var losslessCrash = true
+    /// `source.lossless_failover`.
+    var losslessFailover = false
     var onGap = "flush"
     /// `redis.flush_rate`.
     var flushRate = 50_000
@@ -113,6 +115,7 @@ final class Installation: Sendable {
         mode: \(options.mode)
         \(options.mode == "notify" ? "wakeup: \(options.wakeup)" : "retain: \(options.retain)")
         lossless_crash: \(options.losslessCrash)
+        lossless_failover: \(options.losslessFailover)
         replicas: [\(standbys.map(\.url).joined(separator: ", "))]
       redis:
         url: \(redis.url)

@@ -41,16 +41,21 @@ final class PostgresServer: Sendable {
     guard result.status == 0 else { throw TimedOut(description: result.output) }
   }
 
-  /// A streaming standby of a server that runs, with the same settings and more. Does not start it.
-  convenience init(standbyOf primary: PostgresServer, named name: String, settings: [String] = []) throws {
+  /// A streaming standby of a server that runs, with the same settings and more, and with a physical slot there of its
+  /// own name when it is to keep one. Does not start it.
+  convenience init(
+    standbyOf primary: PostgresServer, named name: String, settings: [String] = [], slot: Bool = false
+  ) throws {
     try self.init(in: primary.folder, named: name, settings: primary.ownSettings + settings)
     let path = folder.file(name)
     try PostgresTemplate.makeFolder(path)
+    if slot { try primary.query("SELECT pg_create_physical_replication_slot('\(name)', true)") }
     let backup = try ServerProcess(
       [
         "\(Self.binaries)/pg_basebackup", "-D", path + "/data", "-R", "--no-sync", "--checkpoint=fast", "-d",
-        "host=127.0.0.1 port=\(primary.port) user=postgres",
-      ], log: folder.file(name + "-backup.log"), user: Self.user)
+        // Who synchronizes slots connects to a database.
+        "host=127.0.0.1 port=\(primary.port) user=postgres dbname=postgres",
+      ] + (slot ? ["-S", name] : []), log: folder.file(name + "-backup.log"), user: Self.user)
     guard try backup.waitForExit(within: .seconds(60)) == 0 else {
       throw TimedOut(description: try backup.output)
     }
