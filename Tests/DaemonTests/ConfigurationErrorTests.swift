@@ -361,6 +361,46 @@ import Testing
       ])
   }
 
+  @Test func tellsTheFirstHundredProblems() {
+    let text = Self.source + Self.redis + (1...200).map { "key\($0): 1\n" }.joined() + Self.rules
+    let problems = Self.problems(of: text)
+    #expect(problems.count == 101)
+    #expect(
+      problems.first == "r.yaml: found more than 100 problems, expected a rules file; the first of them are")
+  }
+
+  @Test func refusesAliasesThatStandForTooMuch() {
+    let levels = (1...9).map { "a\($0): &a\($0) [\(String(repeating: "*a\($0 - 1),", count: 9))]\n" }.joined()
+    #expect(
+      Self.problems(of: "a0: &a0 x\n" + levels + "rules: *a9\n") == [
+        "r.yaml:8:22: found aliases that stand for more than 4 MiB, expected less of it"
+      ])
+    let rule = "{table: users, keys: &keys ['u:{id}', 'v:{id}']}"
+    #expect(
+      Self.problems(of: Self.source + Self.redis + "rules: [\(rule), {table: others, keys: *keys}]\n") == [])
+  }
+
+  @Test func refusesDeepNesting() {
+    #expect(
+      Self.problems(of: "a: " + String(repeating: "[", count: 900)) == [
+        "r.yaml:1:66: found a nesting of more than 64 levels, expected less of it"
+      ])
+    // Level by level through aliases.
+    let levels = (1...100).map { "- &a\($0) [*a\($0 - 1)]\n" }.joined()
+    #expect(
+      Self.problems(of: "- &a0 x\n" + levels) == [
+        "r.yaml:63:9: found a nesting of more than 64 levels, expected less of it"
+      ])
+  }
+
+  @Test func refusesReferencesInReferences() {
+    let text = Self.redis + Self.rules + "http: {listen: \"" + String(repeating: "${A:-", count: 17) + "\"}\n"
+    #expect(
+      Self.problems(of: text + Self.source) == [
+        "r.yaml:3:97: found a ${ inside of 16 others, expected fewer, one inside of the other"
+      ])
+  }
+
   /// Damaged copies of the example: whatever comes out, the loader neither crashes nor tells a secret.
   @Test func survivesDamage() async throws {
     var generator = Generator(state: 1)

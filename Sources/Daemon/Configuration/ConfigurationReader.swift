@@ -16,7 +16,18 @@ struct ConfigurationReader {
     self.lines = text.split(separator: "\n", omittingEmptySubsequences: false)
   }
 
+  /// More than these are told by none: what follows is not read.
+  private static let mostProblems = 100
+  private var isHopeless: Bool { problems.count > Self.mostProblems }
+
   mutating func problem(_ found: String, expected: String, at place: Place?) {
+    guard !isHopeless else { return }
+    guard problems.count < Self.mostProblems else {
+      return problems.append(
+        ConfigurationError.Problem(
+          file: file, place: nil, found: "more than \(Self.mostProblems) problems",
+          expected: "a rules file; the first of them are"))
+    }
     problems.append(ConfigurationError.Problem(file: file, place: place, found: found, expected: expected))
   }
 
@@ -26,7 +37,7 @@ struct ConfigurationReader {
   mutating func fields(of node: Node?, of what: String, known: [String], required: [String] = []) -> [String:
     Node]?
   {
-    guard let node else { return nil }
+    guard let node, !isHopeless else { return nil }
     guard case .mapping(let mapping) = node else {
       problem(node.kind, expected: "a mapping with the keys of \(what)", at: node.place)
       return nil
@@ -35,7 +46,7 @@ struct ConfigurationReader {
     var fields: [String: Node] = [:]
     for (key, value) in mapping {
       guard case .scalar(let scalar) = key, known.contains(scalar.string) else {
-        unknownKey(key, of: what, known: known)
+        if !isHopeless { unknownKey(key, of: what, known: known) }
         continue
       }
       if fields.updateValue(value, forKey: scalar.string) != nil {
@@ -61,7 +72,7 @@ struct ConfigurationReader {
 
   /// The entries of a list.
   mutating func list(_ node: Node?, of what: String, mayBeEmpty: Bool = false) -> [Node]? {
-    guard let node else { return nil }
+    guard let node, !isHopeless else { return nil }
     guard case .sequence(let sequence) = node else {
       problem(node.kind, expected: "a list of \(what)", at: node.place)
       return nil
@@ -87,6 +98,7 @@ struct ConfigurationReader {
 
   /// A scalar as it is written: in `rules`, where nothing is expanded.
   mutating func literal(_ node: Node, expected: String) -> Text? {
+    guard !isHopeless else { return nil }
     guard case .scalar(let scalar) = node, !scalar.isNull else {
       problem(node.kind, expected: expected, at: node.place)
       return nil

@@ -19,7 +19,10 @@ struct Expansion {
   private let environment: [String: String]
   private let text: [Unicode.Scalar]
   private var position = 0
+  private var depth = 0
   private var sources: [String] = []
+
+  private static let deepest = 16
 
   /// - Throws: `Failure` for a missing variable or file, with nothing of any value in it.
   static func expand(_ text: String, environment: [String: String]) throws(Failure) -> Result {
@@ -53,6 +56,13 @@ struct Expansion {
   /// From `${` to its `}`.
   private mutating func reference() throws(Failure) -> String {
     let start = position
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= Self.deepest else {
+      throw Failure(
+        offset: start, found: "a ${ inside of \(Self.deepest) others",
+        expected: "fewer, one inside of the other")
+    }
     position += 2
     let value = starts("file:") ? try file(at: start) : try variable(at: start)
     guard position < text.count else {

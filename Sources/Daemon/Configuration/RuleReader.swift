@@ -12,21 +12,25 @@ extension ConfigurationReader {
       guard let rule = rule(entry, onGap: onGap, hasReplicas: hasReplicas, names: &names) else { continue }
       rules.append(rule)
     }
-    for index in rules.indices where rules[index].name.isEmpty {
-      rules[index].name = Self.freeName(for: rules[index].table, taken: rules.map(\.name))
-    }
+    Self.nameNameless(&rules)
     return rules
   }
 
   /// The table's name, with #2, #3, ... when that is taken.
-  private static func freeName(for table: TableName, taken: [String]) -> String {
-    var name = table.description
-    var number = 2
-    while taken.contains(name) {
-      name = "\(table.description)#\(number)"
-      number += 1
+  private static func nameNameless(_ rules: inout [Rule]) {
+    var taken = Set(rules.map(\.name))
+    var numbers: [String: Int] = [:]
+    for index in rules.indices where rules[index].name.isEmpty {
+      let table = rules[index].table.description
+      var name = table
+      var number = numbers[table] ?? 2
+      while !taken.insert(name).inserted {
+        name = "\(table)#\(number)"
+        number += 1
+      }
+      numbers[table] = number
+      rules[index].name = name
     }
-    return name
   }
 
   /// A rule without a `name:` comes back with an empty one.
@@ -131,9 +135,10 @@ extension ConfigurationReader {
         at: node.place)
     }
     var columns: [String] = []
+    var known: Set<String> = []
     for entry in entries {
       guard let text = literal(entry, expected: "the name of a column") else { continue }
-      if columns.contains(text.value) {
+      if !known.insert(text.value).inserted {
         problem("\(text.shown) a second time", expected: "each column once", at: text.place)
       }
       columns.append(text.value)
@@ -151,9 +156,10 @@ extension ConfigurationReader {
   private mutating func templates(_ node: Node?) -> [PlacedTemplate] {
     let expected = "a key template such as user:{id}"
     var templates: [PlacedTemplate] = []
+    var texts: Set<String> = []
     for entry in list(node, of: "key templates, as in [\"user:{id}\"]") ?? [] {
       guard let text = literal(entry, expected: expected) else { continue }
-      if templates.contains(where: { $0.template.text == text.value }) {
+      if !texts.insert(text.value).inserted {
         problem("the template \(text.shown) a second time", expected: "each template once", at: text.place)
       }
       do {

@@ -55,13 +55,14 @@ extension ConfigurationReader {
 
   private mutating func replicas(_ node: Node?) -> [String] {
     var replicas: [String] = []
+    var names: Set<String> = []
     for entry in list(node, of: "connection strings", mayBeEmpty: true) ?? [] {
       let expected = "postgresql://user@host/database or host=... dbname=..., one server in each entry"
       let replica = value(entry, expected: expected) { Configuration.Source.isReplica($0) ? $0 : nil }
       guard let replica else { continue }
       requirePorts(replica, at: entry.place)
       let name = Configuration.Source.redacted(replica)
-      if replicas.contains(where: { Configuration.Source.redacted($0) == name }) {
+      if !names.insert(name).inserted {
         problem("the replica \(name) a second time", expected: "each replica once", at: entry.place)
       }
       replicas.append(replica)

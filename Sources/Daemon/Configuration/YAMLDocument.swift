@@ -13,6 +13,7 @@ struct YAMLDocument {
 
   /// - Throws: `SyntaxError`, without any of the text but keys: the rest may be a secret.
   init(_ text: String) throws(SyntaxError) {
+    try YAMLExtent.check(text)
     do {
       root = try compose(yaml: text, .basic, .default, .utf8)
     } catch let error as YamlError {

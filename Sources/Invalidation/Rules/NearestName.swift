@@ -1,8 +1,10 @@
-/// The known name that `name` was most likely meant to be, for "did you mean"; nil when nothing is known.
+/// The known name that `name` was most likely meant to be, for "did you mean"; nil when nothing is known, or for a text
+/// of more than 200 bytes, which was meant to be no name.
 ///
 /// Nearest by edit distance, case ignored; the first of equals.
 package func nearestName(to name: String, among known: [String]) -> String? {
-  known.map { (candidate: $0, distance: editDistance(name.lowercased(), $0.lowercased())) }
+  guard name.utf8.count <= 200 else { return nil }
+  return known.map { (candidate: $0, distance: editDistance(name.lowercased(), $0.lowercased())) }
     .min { $0.distance < $1.distance }?.candidate
 }
 

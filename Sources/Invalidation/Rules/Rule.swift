@@ -85,9 +85,8 @@ package struct Rule: Hashable, Sendable {
 
   /// Every column that the rule reads, in order of first mention.
   package var columns: [String] {
-    var columns: [String] = []
+    var known: Set<String> = []
     let mentioned = templates.flatMap(\.columns) + whenChanged + conditions.map(\.column)
-    for column in mentioned where !columns.contains(column) { columns.append(column) }
-    return columns
+    return mentioned.filter { known.insert($0).inserted }
   }
 }
