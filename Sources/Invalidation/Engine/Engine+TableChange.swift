@@ -41,7 +41,7 @@ extension Engine {
   /// cannot be read.
   private func rules(toldBy name: String) -> [Int]? {
     if name == "*" { return Array(configuration.rules.indices) }
-    guard name.hasPrefix("\"") else { return [] }
+    guard name.utf8.first == UInt8(ascii: "\"") else { return [] }
     guard let table = try? TableName(sql: name) else { return nil }
     // A partition that was made while a DROP of it waited for its locks: the event trigger had noted no ancestors.
     return rules(of: (stream.known[table]?.tables ?? []).union([table]))

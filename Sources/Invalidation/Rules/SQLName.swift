@@ -11,8 +11,9 @@ extension TableName {
   package init(sql text: String) throws(SQLNameError) {
     var rest = Substring(text)
     var parts = [try Self.takeIdentifier(&rest)]
-    while rest.first == "." {
-      rest.removeFirst()
+    // Scalars, since a full stop or a quote and a combining mark after it are one Character.
+    while rest.unicodeScalars.first == "." {
+      rest.unicodeScalars.removeFirst()
       parts.append(try Self.takeIdentifier(&rest))
     }
     guard let next = rest.first else {
@@ -24,7 +25,7 @@ extension TableName {
   }
 
   private static func takeIdentifier(_ rest: inout Substring) throws(SQLNameError) -> String {
-    let name = rest.first == "\"" ? try takeQuoted(&rest) : try takeUnquoted(&rest)
+    let name = rest.unicodeScalars.first == "\"" ? try takeQuoted(&rest) : try takeUnquoted(&rest)
     guard name.utf8.count <= 63 else {
       throw SQLNameError(found: "a name of \(name.utf8.count) bytes, where PostgreSQL keeps 63")
     }
