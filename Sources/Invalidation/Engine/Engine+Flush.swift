@@ -134,9 +134,10 @@ extension Engine {
   }
 
   mutating func flushDeleted(_ target: Int, _ count: Int64, job number: UInt64) {
-    statistics.flushedKeys += UInt64(max(0, count))
+    // Whatever Redis says: a count that is too large must not end the daemon.
+    statistics.flushedKeys &+= UInt64(max(0, count))
     guard flushes.job?.number == number else { return }
-    flushes.job?.deletedKeys += UInt64(max(0, count))
+    flushes.job?.deletedKeys &+= UInt64(max(0, count))
     pageEnded(target)
   }
 

@@ -203,7 +203,7 @@ extension Engine {
     targets[target].acknowledgedValue = batch.value
     targets[target].acknowledgedFlush = batch.tellsOfFlush
     for entry in batch.ruleCounts { statistics.keysDeleted[Int(entry.rule)] += UInt64(entry.count) }
-    statistics.keysHit += UInt64(max(0, hits))
+    statistics.keysHit += UInt64(min(max(0, hits), Int64(batch.keyCount)))
     for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall &- commitTime) }
     confirmed.note(settled, at: now.monotonic)
   }
