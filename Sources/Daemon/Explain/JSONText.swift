@@ -95,12 +95,13 @@ private struct JSONParser {
     try enter()
     defer { depth -= 1 }
     var members: [JSONText.Member] = []
+    var names: Set<String> = []
     if take("}") { return members }
     repeat {
       skipSpace()
       let start = position
       let name = try string()
-      guard !members.contains(where: { $0.name == name }) else {
+      guard names.insert(name).inserted else {
         throw JSONText.SyntaxError(offset: start, expected: "each name once")
       }
       skipSpace()

@@ -16,8 +16,8 @@ package struct Explanation: Sendable, Equatable {
     rules: [Rule], table: TableName, operation: Operations, old: [(String, String?)]?,
     new: [(String, String?)]?
   ) {
-    var names: [String] = []
-    for (name, _) in (old ?? []) + (new ?? []) where !names.contains(name) { names.append(name) }
+    var known: Set<String> = []
+    let names = ((old ?? []) + (new ?? [])).map(\.0).filter { known.insert($0).inserted }
     let relation = BoundRelation(
       Relation(
         identifier: 0, table: table, replicaIdentity: .full,
@@ -38,8 +38,9 @@ package struct Explanation: Sendable, Equatable {
     _ values: [(String, String?)], _ names: [String], _ message: inout [UInt8], _ image: inout RowImage
   ) {
     image.begin()
+    let values = Dictionary(values, uniquingKeysWith: { _, last in last })
     for name in names {
-      guard let value = values.last(where: { $0.0 == name })?.1 else {
+      guard let value = values[name] ?? nil else {
         image.append(.null)
         continue
       }
