@@ -117,9 +117,62 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(
+      name: "FuzzTests",
+      dependencies: [
+        "CacheAside", "Daemon", "Invalidation", "LeaseKeys",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+      ],
+      exclude: ["Corpus", "Driver", "README.md", "capture"],
+      swiftSettings: strict
+    ),
+    .testTarget(
       name: "IntegrationTests",
       dependencies: ["CacheAside", "Invalidation", "LeaseKeys", "PostgresSource", "RedisSink"],
       swiftSettings: strict
     ),
   ]
 )
+
+// `Tests/fuzz` builds FuzzTests as a program with libFuzzer and address sanitizer: `core` with the entry points of
+// Invalidation, `all` with every one. What is our own is instrumented; what it depends on is not.
+if let extent = Context.environment["CDCD_FUZZ"] {
+  let isCore = extent == "core"
+  let instrumented: [SwiftSetting] =
+    strict + [.unsafeFlags(["-O", "-sanitize=fuzzer,address", "-enable-testing"])]
+  package.products.removeAll()
+  package.targets.removeAll { target in
+    target.type == .test || isCore && !["LeaseKeys", "Invalidation"].contains(target.name)
+  }
+  if isCore {
+    package.dependencies.removeAll { dependency in
+      guard case .sourceControl(_, let location, _) = dependency.kind else { return false }
+      return !location.hasSuffix("/swift-crypto") && !location.hasSuffix("/swift-collections")
+    }
+  }
+  for target in package.targets where target.type != .system { target.swiftSettings = instrumented }
+  package.targets += [
+    .systemLibrary(name: "CLibFuzzer", path: "Tests/FuzzTests/Driver/CLibFuzzer"),
+    .executableTarget(
+      name: "fuzz",
+      dependencies: ["CLibFuzzer", "Invalidation", "LeaseKeys"]
+        + (isCore
+          ? []
+          : [
+            "CacheAside", "Daemon",
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HummingbirdCore", package: "hummingbird"),
+            .product(name: "NIOCore", package: "swift-nio"),
+          ]),
+      path: "Tests/FuzzTests",
+      exclude: [
+        "Corpus", "Driver/CLibFuzzer", "README.md", "capture", "CapturedMessageTests.swift",
+        "ReplayTests.swift",
+      ]
+        + (isCore ? ["EntryPoints/Shells"] : []),
+      swiftSettings: instrumented + (isCore ? [.define("FUZZES_CORE_ONLY")] : []),
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
+    ),
+  ]
+}
