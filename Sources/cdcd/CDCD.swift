@@ -9,7 +9,8 @@ struct CDCD: AsyncParsableCommand {
       "Deletes the cache keys in Redis of every row that a committed transaction changed in PostgreSQL.",
     version: Version.current,
     subcommands: [
-      RunCommand.self, CheckCommand.self, SetupCommand.self, ExplainCommand.self, FlushCommand.self,
+      RunCommand.self, CheckCommand.self, SetupCommand.self, TeardownCommand.self, ExplainCommand.self,
+      FlushCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 }

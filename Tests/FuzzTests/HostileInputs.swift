@@ -4,7 +4,7 @@ enum HostileInputs {
 
   /// By the name of the entry point.
   static let all: [String: [Input]] = [
-    "pgoutput": pgoutput, "wal2json": wal2json, "engine-pgoutput": enginePgoutput,
+    "pgoutput": pgoutput, "wal2json": wal2json, "outbox": outbox, "engine-pgoutput": enginePgoutput,
     "engine-wal2json": engineWal2json, "key-template": keyTemplate, "texts": texts, "rules-file": rulesFile,
     "wait": wait, "explain": explain, "resp": resp,
   ]
@@ -35,6 +35,13 @@ enum HostileInputs {
     { text("{", times(100_000, #""schema":"s","#), #""action":"T","table":"t"}"#) },
     { text(#"{"action":"B","xid":"#, times(1_000_000, "9"), "}") },
     { text(#"{"action":"B","x":["#, times(300_000, "1,"), "1]}") },
+  ]
+
+  private static let outbox: [Input] = [
+    { text("[", times(100_000, #"{"old":{}},"#), #"{"new":{"id":"1"}}]"#) },
+    { text(#"[{"new":{"#, times(100_000, #""other":"1","#), #""id":"1"}}]"#) },
+    { text("[", times(300_000, #"{"new":"#)) },
+    { text(#"[{"new":{"id":""#, times(300_000, "\\n"), #""}}]"#) },
   ]
 
   private static func message(_ bytes: [UInt8]) -> [UInt8] { EngineScript.bytes("d", bytes) }

@@ -287,7 +287,8 @@ extension RealServers {
       for expected in [
         "Write '1.50'.", "Write 't'.", "Write 'ab  '.", "Write a value of the type: ",
         #"reads the column "idd", which "public"."t" does not have"#, #"The nearest is "id"."#,
-        #"reads the generated column "twice""#, #""public"."v" is not a table that PostgreSQL can publish"#,
+        #"reads the generated column "twice""#,
+        #""public"."v" is not a table whose changes PostgreSQL can tell"#,
         #"ALTER TABLE "public"."u" SET LOGGED;"#, #"There is no table "public"."nowhere"."#,
         "ALTER SYSTEM SET wal_level = logical;",
       ] {

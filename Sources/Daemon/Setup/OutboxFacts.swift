@@ -9,17 +9,23 @@ struct OutboxFacts {
   var wakeup: String?
   var user: String
   var mayCreateSchema: Bool
+  var isInRecovery: Bool
+  /// `synchronous_standby_names` names some.
+  var hasSynchronousStandbys: Bool
+  /// `max_prepared_transactions` is not 0.
+  var mayPrepare: Bool
   /// Of `cdcd.watched`, as SQL names them.
   var watchedTables: [String]
 
   static func read(from session: CatalogSession) throws(CatalogError) -> OutboxFacts {
     let row = try session.rows(query).first ?? []
-    guard row.count == 4 else {
+    guard row.count == 7 else {
       throw CatalogError(sqlState: nil, message: "the server did not tell of its outbox")
     }
     let isInstalled = row[0] == "t"
     return OutboxFacts(
       isInstalled: isInstalled, wakeup: row[1], user: row[2] ?? "", mayCreateSchema: row[3] == "t",
+      isInRecovery: row[4] == "t", hasSynchronousStandbys: row[5] == "t", mayPrepare: row[6] == "t",
       watchedTables: isInstalled ? try watchedTables(session) : [])
   }
 
@@ -28,8 +34,32 @@ struct OutboxFacts {
     SELECT pg_catalog.obj_description(pg_catalog.to_regclass('cdcd.outbox'), 'pg_class') IS NOT DISTINCT FROM 'cdcd 1',
       pg_catalog.obj_description(pg_catalog.to_regprocedure('cdcd.wake()'), 'pg_proc'), CURRENT_USER,
       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
-        OR pg_catalog.to_regnamespace('cdcd') IS NOT NULL
+        OR pg_catalog.to_regnamespace('cdcd') IS NOT NULL,
+      pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('synchronous_standby_names') <> '',
+      pg_catalog.current_setting('max_prepared_transactions') <> '0'
     """
+
+  /// What NOTIFY costs here.
+  func findings(wakeup: Configuration.Source.Wakeup) -> [Finding] {
+    guard wakeup == .notify else { return [] }
+    let remedy = "source.wakeup: poll, and cdcd setup."
+    var findings: [Finding] = []
+    if hasSynchronousStandbys {
+      findings.append(
+        Finding(
+          .warning,
+          "The server has synchronous standbys, and NOTIFY has each commit on a ruled table wait for the one before it,"
+            + " until its standby has answered.", remedy: remedy))
+    }
+    if mayPrepare {
+      findings.append(
+        Finding(
+          .warning,
+          "The server allows two-phase commits (max_prepared_transactions), and NOTIFY has PREPARE TRANSACTION fail after"
+            + " a change of a ruled table.", remedy: remedy))
+    }
+    return findings
+  }
 
   private static func watchedTables(_ session: CatalogSession) throws(CatalogError) -> [String] {
     try session.rows(

@@ -7,6 +7,8 @@ extension SetupPlan {
     of tables: [RuledTable], for configuration: Configuration, _ session: CatalogSession
   ) throws(CatalogError) {
     let facts = try OutboxFacts.read(from: session)
+    if facts.isInRecovery { findings.append(Finding(.standby)) }
+    findings += facts.findings(wakeup: configuration.source.wakeup)
     if !facts.isInstalled {
       steps.append(Step(problem: "There is no outbox of this version.", statement: OutboxFacts.script))
       if !facts.mayCreateSchema {

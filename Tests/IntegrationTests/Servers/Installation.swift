@@ -115,7 +115,7 @@ final class Installation: Sendable {
         mode: \(options.mode)
         \(options.mode == "notify" ? "wakeup: \(options.wakeup)" : "retain: \(options.retain)")
         lossless_crash: \(options.losslessCrash)
-        lossless_failover: \(options.losslessFailover)
+        \(options.mode == "notify" ? "" : "lossless_failover: \(options.losslessFailover)")
         replicas: [\(standbys.map(\.url).joined(separator: ", "))]
       redis:
         url: \(redis.url)

@@ -1,0 +1,47 @@
+import Testing
+
+extension RealServers {
+  @Suite struct Teardown {
+    /// What of cdcd's is in the database, and what stands on the tables.
+    private static let everything = """
+      SELECT 'slot' FROM pg_replication_slots UNION ALL SELECT 'publication' FROM pg_publication
+      UNION ALL SELECT evtname FROM pg_event_trigger
+      UNION ALL SELECT nspname FROM pg_namespace WHERE nspname = 'cdcd'
+      UNION ALL SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
+      """
+
+    @Test(
+      "teardown takes away what setup has made, and nothing while cdcd runs", arguments: Installation.modes)
+    func leavesNothing(mode: String) throws {
+      let installation = try Installation(mode: mode)
+      #expect(try installation.command("setup").output == "Nothing is missing.\n")
+      let busy = try installation.command("teardown")
+      #expect(busy.status == 1 && busy.output.contains("Stop cdcd first."), "\(busy.output)")
+      #expect(try installation.cdcd.isReady)
+      try installation.stopCDCD()
+      let planned = try installation.command("teardown", "--dry-run")
+      let session = try installation.postgres.session()
+      #expect(try !session.rows(Self.everything).isEmpty)
+      let done = try installation.command("teardown")
+      #expect(done.status == 0 && done.output == planned.output, "\(done.output)")
+      let left = try session.rows(Self.everything)
+      #expect(left.isEmpty, "\(left)")
+      try session.rows("INSERT INTO users VALUES (1)")
+      #expect(try installation.command("teardown").output == "Nothing is left.\n")
+    }
+
+    @Test("what is there again is a gap: the rules are flushed", arguments: Installation.modes)
+    func setupAgain(mode: String) throws {
+      let installation = try Installation(mode: mode)
+      try installation.expectSettled()
+      try installation.stopCDCD()
+      #expect(try installation.command("teardown").status == 0)
+      try installation.postgres.query("INSERT INTO users VALUES (1)")
+      try installation.redis.client()("SET", "user:1", "absent")
+      try installation.setUp()
+      try installation.startCDCD().waitUntilReady()
+      try installation.expectSettled()
+      #expect(try !installation.redis.client().exists("user:1"))
+    }
+  }
+}
