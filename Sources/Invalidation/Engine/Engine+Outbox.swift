@@ -75,7 +75,7 @@ extension Engine {
 
   /// Nil while Redis is too far behind.
   private var readDue: Int64? {
-    guard wantsInput, stream.outbox.unremoved.count < OutboxState.unremovedLimit else { return nil }
+    guard wantsInput else { return nil }
     return stream.outbox.reading != nil || stream.outbox.isNotified ? now.monotonic : stream.outbox.pollAt
   }
 
@@ -173,6 +173,7 @@ extension Engine {
     }
     // A later read may end with a smaller id, and its removal covers those before it.
     let highest = max(reading.lastID, stream.outbox.unremoved.last?.upTo ?? .min)
+    if stream.outbox.unremoved.count == OutboxState.unremovedLimit { stream.outbox.unremoved.removeLast() }
     stream.outbox.unremoved.append(
       OutboxRemoval(seenBy: reading.snapshot, upTo: highest, position: reading.position))
     stream.transaction = nil

@@ -34,7 +34,7 @@ struct OutboxState: Sendable {
   var taken: TransactionSnapshot?
   /// Complete reads whose rows are still there, oldest first.
   var unremoved = Deque<OutboxRemoval>()
-  /// Nothing more is read while so many wait for Redis.
+  /// While so many wait for their second deletes, the last one takes those that follow along.
   static let unremovedLimit = 100
   /// A position is needed beyond the present end of the WAL, or what lies before it has to become durable.
   var needsMovedWAL = false
