@@ -11,19 +11,43 @@
 -- that inherit from the one that changed. The name * stands for all: under REPEATABLE READ and SERIALIZABLE these
 -- functions see the catalogue as it was when the transaction began, and so not what is a partition of what by now.
 
+-- These functions run with the rights of whoever installs them, in everybody's statements: nothing that somebody else could
+-- replace may be called by them. The owner of a schema can drop what is in it, and put something else in its place.
 CREATE SCHEMA IF NOT EXISTS cdcd;
+DO $$
+DECLARE
+  owner text := (SELECT nspowner::regrole::text FROM pg_catalog.pg_namespace
+    WHERE nspname = 'cdcd' AND nspowner <> CURRENT_USER::regrole);
+BEGIN
+  IF owner IS NOT NULL THEN
+    ALTER SCHEMA cdcd OWNER TO CURRENT_USER;
+    EXECUTE 'GRANT USAGE, CREATE ON SCHEMA cdcd TO ' || owner;
+  END IF;
+END $$;
 
--- Tells it to whoever reads: in the WAL, and in the outbox where there is one (outbox.sql).
+-- Whether there is an outbox (outbox.sql) that they may write to: a table whose triggers, and a function whose body, would
+-- run with their rights.
+CREATE OR REPLACE FUNCTION cdcd.owns_outbox() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT count(*) = 4 FROM (
+    SELECT relowner AS owner FROM pg_class
+    WHERE oid IN (to_regclass('cdcd.outbox'), to_regclass('cdcd.watched')) AND relkind = 'r'
+    UNION ALL SELECT proowner FROM pg_proc
+    WHERE oid IN (to_regprocedure('cdcd.wake()'), to_regprocedure('cdcd.attach(regclass)'))) AS made
+  WHERE owner = CURRENT_USER::regrole
+$$;
+
+-- Tells it to whoever reads: in the WAL, and in the outbox where there is one.
 CREATE OR REPLACE FUNCTION cdcd.tell(command text, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM pg_logical_emit_message(true, 'cdcd.ddl', command || E'\n' || name);
-  IF to_regclass('cdcd.outbox') IS NOT NULL THEN
+  IF cdcd.owns_outbox() THEN
     INSERT INTO cdcd.outbox (rel, op, rows) VALUES (name, 'A', to_jsonb(command));
     PERFORM cdcd.wake();
   END IF;
 END $$;
-REVOKE ALL ON FUNCTION cdcd.tell(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cdcd.tell(text, text), cdcd.owns_outbox() FROM PUBLIC;
 
 -- SECURITY DEFINER with a fixed path: it runs in the statements of every role.
 CREATE OR REPLACE FUNCTION cdcd.tell_altered_tables() RETURNS event_trigger
@@ -33,11 +57,16 @@ DECLARE
 BEGIN
   IF current_setting('cdcd.attaching', true) = 'on' THEN RETURN; END IF;
   -- A partition tells its changes from here on, like the rest of its table.
-  IF to_regclass('cdcd.watched') IS NOT NULL THEN
-    PERFORM cdcd.attach(w.relation) FROM cdcd.watched AS w WHERE EXISTS (
-      SELECT FROM pg_event_trigger_ddl_commands() AS command
-      CROSS JOIN LATERAL pg_partition_ancestors(command.objid) AS ancestor
-      WHERE command.classid = 'pg_class'::regclass AND ancestor.relid = w.relation);
+  IF cdcd.owns_outbox() THEN
+    BEGIN
+      PERFORM cdcd.attach(w.relation) FROM cdcd.watched AS w WHERE EXISTS (
+        SELECT FROM pg_event_trigger_ddl_commands() AS command
+        CROSS JOIN LATERAL pg_partition_ancestors(command.objid) AS ancestor
+        WHERE command.classid = 'pg_class'::regclass AND ancestor.relid = w.relation);
+    EXCEPTION WHEN OTHERS THEN
+      -- A table with deferred trigger events, say. The application's statement must not fail for it: cdcd finds the partition.
+      PERFORM cdcd.tell(tg_tag, 'catalogue');
+    END;
   END IF;
   -- No table's name: cdcd looks at the catalogue again.
   IF tg_tag IN ('ALTER PUBLICATION', 'ALTER SCHEMA', 'ALTER EXTENSION') OR tg_tag IN ('CREATE TABLE', 'CREATE SCHEMA') AND EXISTS (
@@ -141,6 +170,14 @@ BEGIN
   END IF;
 END $$;
 
+-- A function that was there keeps its owner when it is replaced.
+ALTER FUNCTION cdcd.owns_outbox() OWNER TO CURRENT_USER;
+ALTER FUNCTION cdcd.tell(text, text) OWNER TO CURRENT_USER;
+ALTER FUNCTION cdcd.tell_altering() OWNER TO CURRENT_USER;
+ALTER FUNCTION cdcd.tell_altered_tables() OWNER TO CURRENT_USER;
+ALTER FUNCTION cdcd.note_partitions() OWNER TO CURRENT_USER;
+ALTER FUNCTION cdcd.tell_dropped_tables() OWNER TO CURRENT_USER;
+
 DROP EVENT TRIGGER IF EXISTS cdcd_altering;
 CREATE EVENT TRIGGER cdcd_altering ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
   EXECUTE FUNCTION cdcd.tell_altering();
@@ -167,4 +204,4 @@ COMMENT ON EVENT TRIGGER cdcd_dropped IS 'cdcd 5';
 --   DROP EVENT TRIGGER cdcd_altering; DROP EVENT TRIGGER cdcd_altered; DROP EVENT TRIGGER cdcd_dropping;
 --   DROP EVENT TRIGGER cdcd_dropped;
 --   DROP FUNCTION cdcd.tell_altering(), cdcd.tell_altered_tables(), cdcd.note_partitions(), cdcd.tell_dropped_tables();
---   DROP FUNCTION cdcd.tell(text, text);
+--   DROP FUNCTION cdcd.tell(text, text), cdcd.owns_outbox();

@@ -16,13 +16,13 @@ CREATE TABLE IF NOT EXISTS cdcd.outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- The quoted name of a table. With A also * (any table) or catalogue (none, but its description); of K nothing.
+  -- The quoted name of a table. With A also * (any table) or catalogue (none, but its description).
   rel text NOT NULL,
-  -- I, U, D, T: rows that were inserted, updated or deleted, a TRUNCATE. A: DDL. K: keys that an application names.
-  -- ?: a change of which the rows could not be told.
+  -- I, U, D, T: rows that were inserted, updated or deleted, a TRUNCATE. A: DDL.
+  -- ?: a change of which the rows could not be told, with the error's code.
   op "char" NOT NULL,
   -- Of I, U and D a list: {"new": row}, {"old": row}, {"old": row, "new": row}, or {"both": row} where an update
-  -- touched none of the columns. A row has the text of each column, as PostgreSQL prints it. Of K a list of texts.
+  -- touched none of the columns. A row has the text of each column, as PostgreSQL prints it.
   rows jsonb);
 
 -- Rows come and go: let them not pile up as dead ones.
@@ -43,10 +43,15 @@ CREATE TABLE IF NOT EXISTS cdcd.watched (
 
 -- Wakes the consumer at the commit. It is only a hint, since a notification is lost while nobody listens; and it has a
 -- price: such a transaction cannot be prepared for a two-phase commit, and its commit waits for other notifying ones.
--- With `source.wakeup: poll` this function does nothing.
-CREATE OR REPLACE FUNCTION cdcd.wake() RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$ SELECT pg_notify('cdcd', '') $$;
-COMMENT ON FUNCTION cdcd.wake() IS 'notify';
+-- With `source.wakeup: poll` this function does nothing, so one that is there stays as it is.
+DO $do$
+BEGIN
+  IF to_regprocedure('cdcd.wake()') IS NULL THEN
+    CREATE FUNCTION cdcd.wake() RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$ SELECT pg_notify('cdcd', '') $$;
+    COMMENT ON FUNCTION cdcd.wake() IS 'notify';
+  END IF;
+END $do$;
 
 -- Has the changes of a table, and of all its partitions, told from the end of this transaction on. To be called again
 -- when rules read other columns, and when a partition was made (the event triggers of ddl-triggers.sql do the latter).
@@ -55,7 +60,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
 DECLARE
   number integer;
   quoted text;
-  -- SQL for the identity of a row, where it has a primary key: text, so that it needs no operator of the column's type.
+  -- SQL for the identity of a row, where it has a primary key: text, so that it needs no operator and no collation of the
+  -- column's type.
   identity text;
   image text;
   changes text;
@@ -66,7 +72,7 @@ BEGIN
   RETURNING id INTO number;
   SELECT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')) INTO quoted
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ruled;
-  SELECT 'ARRAY[' || string_agg(format('format(''%%s'', r.%I)', a.attname), ', ' ORDER BY a.attnum) || ']' INTO identity
+  SELECT 'ARRAY[' || string_agg(format('format(''%%s'', r.%I) COLLATE "C"', a.attname), ', ' ORDER BY a.attnum) || ']' INTO identity
   FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
   WHERE i.indrelid = ruled AND i.indisprimary;
   -- format() uses the type's output function, as the replication protocol does; a cast to text may print otherwise.
@@ -75,17 +81,24 @@ BEGIN
     INTO image
   FROM unnest(column_names) WITH ORDINALITY AS c (name, position);
 
+  -- PostgreSQL puts old and new rows down in the same order. Two that have the same place and the same primary key are the
+  -- same row; the key alone would not say so, since a statement may move keys from row to row.
   changes := CASE WHEN identity IS NULL THEN format($sql$
       SELECT DISTINCT jsonb_build_object('old', %1$s) AS change FROM old_rows AS r
       UNION ALL SELECT DISTINCT jsonb_build_object('new', %1$s) FROM new_rows AS r$sql$, image)
     ELSE format($sql$
-      SELECT DISTINCT CASE
-        WHEN o.image = n.image THEN jsonb_build_object('both', o.image)
-        WHEN o.image IS NULL THEN jsonb_build_object('new', n.image)
-        WHEN n.image IS NULL THEN jsonb_build_object('old', o.image)
-        ELSE jsonb_build_object('old', o.image, 'new', n.image) END AS change
-      FROM (SELECT %2$s AS identity, %1$s AS image FROM old_rows AS r) AS o
-      FULL JOIN (SELECT %2$s AS identity, %1$s AS image FROM new_rows AS r) AS n ON o.identity = n.identity$sql$,
+      SELECT DISTINCT change
+      FROM (SELECT row_number() OVER () AS number, %2$s AS identity, %1$s AS image FROM old_rows AS r) AS o
+      FULL JOIN (SELECT row_number() OVER () AS number, %2$s AS identity, %1$s AS image FROM new_rows AS r) AS n
+        USING (number)
+      CROSS JOIN LATERAL (
+        SELECT jsonb_build_object('both', o.image) WHERE o.identity = n.identity AND o.image = n.image
+        UNION ALL SELECT jsonb_build_object('old', o.image, 'new', n.image)
+          WHERE o.identity = n.identity AND o.image <> n.image
+        UNION ALL SELECT jsonb_build_object('old', o.image)
+          WHERE o.image IS NOT NULL AND o.identity IS DISTINCT FROM n.identity
+        UNION ALL SELECT jsonb_build_object('new', n.image)
+          WHERE n.image IS NOT NULL AND o.identity IS DISTINCT FROM n.identity) AS changes (change)$sql$,
       image, identity) END;
   insertion := 'INSERT INTO cdcd.outbox (rel, op, rows) SELECT %L, %L, jsonb_agg(change) FROM (
       SELECT change, (row_number() OVER () - 1) / 500 AS chunk FROM (%s) AS changes) AS numbered GROUP BY chunk;';
@@ -110,7 +123,7 @@ BEGIN
       IF FOUND THEN PERFORM cdcd.wake(); END IF;
       RETURN NULL;
     EXCEPTION WHEN OTHERS THEN
-      INSERT INTO cdcd.outbox (rel, op) VALUES (%1$L, '?');
+      INSERT INTO cdcd.outbox (rel, op, rows) VALUES (%1$L, '?', to_jsonb(SQLSTATE));
       PERFORM cdcd.wake();
       RETURN NULL;
     END $sql$, quoted,
@@ -118,6 +131,9 @@ BEGIN
     format(insertion, quoted, 'U', changes),
     format(insertion, quoted, 'D', format('SELECT DISTINCT jsonb_build_object(''old'', %s) AS change FROM old_rows AS r', image))));
   EXECUTE format('REVOKE ALL ON FUNCTION cdcd.%I() FROM PUBLIC', 'capture_' || number);
+  -- Whoever owns the outbox may put a trigger on it, which then runs with no other rights than theirs.
+  EXECUTE format('ALTER FUNCTION cdcd.%I() OWNER TO %s', 'capture_' || number,
+    (SELECT relowner::regrole FROM pg_class WHERE oid = 'cdcd.outbox'::regclass));
   PERFORM cdcd.attach(ruled);
 END $watch$;
 

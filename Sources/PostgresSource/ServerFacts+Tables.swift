@@ -165,7 +165,8 @@ extension ServerFacts {
   }
 
   /// Tables that no outbox tells of, or not of all their columns that rules read, and those with a part whose triggers are
-  /// missing or switched off. Of a partition it tells only what is changed under its own name, and not through its root.
+  /// missing or switched off. Of a partition, or a table that inherits, it tells only what is changed under its own name, and
+  /// not through its parent's.
   static func unwatchedQuery(_ tables: [TableName], _ rules: [RuleColumns]) -> String {
     guard !tables.isEmpty else { return "NULL" }
     let values = values(
@@ -179,7 +180,7 @@ extension ServerFacts {
         FROM (VALUES \(values)) AS t (number, schema, name, columns)
         LEFT JOIN pg_namespace AS n ON n.nspname = t.schema
         LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
-        WHERE c.oid IS NULL OR c.relispartition OR NOT \(WatchTriggers.sql(tellOf: "c.oid", columns: "t.columns")))
+        WHERE c.oid IS NULL OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid) OR NOT \(WatchTriggers.sql(tellOf: "c.oid", columns: "t.columns")))
       """
   }
 

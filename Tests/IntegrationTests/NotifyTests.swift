@@ -19,6 +19,10 @@ extension RealServers {
       return try String(contentsOf: root.appendingPathComponent("sql/outbox.sql"), encoding: .utf8)
     }
 
+    private static let ddlTriggers = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("sql/ddl-triggers.sql")
+      .path
+
     private func rowsInOutbox(_ installation: Installation) throws -> String {
       try installation.postgres.value("SELECT count(*) FROM cdcd.outbox")
     }
@@ -56,9 +60,14 @@ extension RealServers {
       try session.rows("COMMIT PREPARED 'two'")
       try installation.expectSettled()
       #expect(try !redis.exists("user:1"))
+      // Once more, it leaves what was set up.
+      try session.rows(try Self.script.get())
+      try session.rows("BEGIN; INSERT INTO users VALUES (2); PREPARE TRANSACTION 'three'")
+      try session.rows("COMMIT PREPARED 'three'")
+      try session.rows("DROP FUNCTION cdcd.wake()")
       try session.rows(try Self.script.get())
       #expect(throws: PostgresClient.ServerError.self) {
-        try session.rows("BEGIN; INSERT INTO users VALUES (2); PREPARE TRANSACTION 'three'")
+        try session.rows("BEGIN; INSERT INTO users VALUES (3); PREPARE TRANSACTION 'four'")
       }
       let check = try installation.command("check")
       #expect(check.status == 1 && check.output.contains("source.wakeup is poll"), "\(check.output)")
@@ -239,6 +248,118 @@ extension RealServers {
       _ = try held.receiveAnswer()
       try installation.expectSettled()
       #expect(try !redis.exists("user:1"))
+    }
+
+    @Test(
+      "keys that move from row to row in one statement: what changed is told by the row, and not by the key")
+    func movedKeys() throws {
+      let installation = try installation {
+        $0.schema +=
+          "CREATE TABLE items (list int, place int, item text, PRIMARY KEY (list, place) DEFERRABLE);"
+          + "INSERT INTO items VALUES (1, 1, 'a'), (1, 2, 'b'), (1, 3, 'c');"
+        $0.rules += "\n  - {table: items, when_changed: [place], keys: ['item:{item}']}"
+      }
+      let keys = ["a", "b", "c", "d"].map { "item:" + $0 }
+      #expect(
+        try installation.keysGone(of: keys, after: "UPDATE items SET place = place + 1")
+          == Array(keys.prefix(3)))
+      #expect(
+        try installation.keysGone(of: keys, after: "UPDATE items SET place = 6 - place")
+          == ["item:a", "item:c"])
+      #expect(
+        try installation.keysGone(of: keys, after: "UPDATE items SET list = 2 WHERE item = 'a'") == ["item:a"]
+      )
+      #expect(
+        try installation.keysGone(of: keys, after: "UPDATE items SET item = 'd' WHERE item = 'b'") == [])
+    }
+
+    @Test("a primary key over texts of two collations")
+    func collations() throws {
+      let installation = try installation {
+        $0.schema +=
+          #"CREATE TABLE texts (a text COLLATE "C", b text COLLATE "POSIX", v text, PRIMARY KEY (a, b));"#
+          + "INSERT INTO texts VALUES ('x', 'y', 'z');"
+        $0.rules += "\n  - {table: texts, keys: ['text:{a}:{v}']}"
+      }
+      #expect(
+        try installation.keysGone(
+          of: ["text:x:z", "text:x:w", "text:q:z"], after: "UPDATE texts SET v = 'w'")
+          == ["text:x:z", "text:x:w"])
+    }
+
+    @Test("a table that inherits is refused, since statements on its parent do not fire its triggers")
+    func inheritance() throws {
+      let installation = try installation(start: false) {
+        $0.schema += "CREATE TABLE child () INHERITS (users);"
+        $0.rules += "\n  - {table: child, keys: ['child:{id}']}"
+      }
+      let setup = try installation.command("setup")
+      #expect(setup.status == 1 && setup.output.contains("inherits from another table"), "\(setup.output)")
+    }
+
+    @Test("DDL of the application does not fail where a partition cannot be given its triggers")
+    func attachmentThatCannotBeDone() throws {
+      let installation = try installation {
+        $0.schema +=
+          "CREATE TABLE referred (id int PRIMARY KEY); INSERT INTO referred VALUES (1);"
+          + "CREATE TABLE events (id int NOT NULL, r int) PARTITION BY RANGE (id);"
+        $0.rules += "\n  - {table: events, keys: ['event:{id}']}"
+      }
+      try installation.postgres.query(
+        """
+        BEGIN;
+        CREATE TABLE events_1 (id int NOT NULL, r int REFERENCES referred DEFERRABLE INITIALLY DEFERRED);
+        INSERT INTO events_1 VALUES (11, 1);
+        ALTER TABLE events ATTACH PARTITION events_1 FOR VALUES FROM (10) TO (20);
+        COMMIT
+        """)
+      try eventually("cdcd is not ready") {
+        let response = try installation.cdcd.get("/readyz")
+        return response.status == 503 && response.body.contains("every change of public.events")
+      }
+      try installation.setUp()
+      try installation.cdcd.waitUntilReady()
+      #expect(try installation.keysGone(of: ["event:11"], after: "DELETE FROM events_1") == ["event:11"])
+    }
+
+    @Test("event triggers of a superuser run nothing that the owner of the outbox could have replaced")
+    func ownersOfTheOutbox() throws {
+      let installation = try installation(start: false)
+      let session = try installation.postgres.session()
+      try session.rows(
+        """
+        CREATE ROLE owner LOGIN; GRANT CREATE ON DATABASE postgres TO owner; ALTER SCHEMA "Shop" OWNER TO owner;
+        DO $$ DECLARE t regclass; BEGIN
+          FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('public', '"Shop"')
+          LOOP EXECUTE 'ALTER TABLE ' || t || ' OWNER TO owner'; END LOOP;
+        END $$
+        """)
+      let superuser = installation.postgres.url
+      installation.setSource(superuser.replacingOccurrences(of: "postgres@", with: "owner@"))
+      let printed = try installation.command("setup")
+      #expect(
+        printed.status == 0 && printed.output.contains("A superuser has to run this"), "\(printed.output)")
+      let owner = try PostgresClient(port: installation.postgres.port, user: "owner")
+      try owner.rows(
+        """
+        CREATE OR REPLACE FUNCTION cdcd.wake() RETURNS void LANGUAGE plpgsql AS
+          $$ BEGIN EXECUTE 'ALTER ROLE owner SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+        CREATE FUNCTION cdcd.evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM cdcd.wake(); RETURN NEW; END $$;
+        CREATE TRIGGER evil BEFORE INSERT ON cdcd.outbox FOR EACH ROW EXECUTE FUNCTION cdcd.evil();
+        CREATE FUNCTION cdcd.tell(text, text) RETURNS void LANGUAGE sql AS 'SELECT cdcd.wake()'
+        """)
+      let triggers = try CommandResult.of(
+        ["/bin/cat", Self.ddlTriggers], in: installation.folder
+      ).output
+      try session.rows(triggers)
+      try owner.rows(
+        "ALTER TABLE users SET (fillfactor = 90); CREATE TABLE cdcd.more (LIKE users); DROP TABLE cdcd.more")
+      #expect(try session.value("SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'") == "f")
+      #expect(throws: PostgresClient.ServerError.self) {
+        try owner.rows("DROP FUNCTION cdcd.tell(text, text)")
+      }
+      let check = try installation.command("check")
+      #expect(check.output.contains("do not tell the outbox of DDL"), "\(check.output)")
     }
   }
 }

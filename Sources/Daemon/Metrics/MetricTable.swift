@@ -26,7 +26,10 @@ extension Metric {
     .counters("cdcd_reconnects_total", "Connections made again after a loss, by side.") {
       bySide(source: $0.statistics.sourceReconnects, redis: $0.statistics.redisReconnects)
     },
-    .counter("cdcd_malformed_messages_total", "Replication messages that could not be decoded.") {
+    .counter(
+      "cdcd_malformed_messages_total",
+      "Messages of the stream, or rows of the outbox, that could not be decoded."
+    ) {
       $0.statistics.malformedMessages
     },
   ]

@@ -62,7 +62,9 @@ package enum IdentityCoverage {
         Finding(
           .warning,
           "Other tables inherit from \(table.name.quoted): their rows are not covered by its rules.",
-          remedy: "Write rules for these tables too."))
+          remedy: mode == .notify
+            ? "Use another source.mode, and write rules for these tables too."
+            : "Write rules for these tables too."))
     }
     return findings
   }
@@ -79,6 +81,12 @@ package enum IdentityCoverage {
       return Finding(
         "\(table.name.quoted) is not a table whose changes PostgreSQL can tell.",
         remedy: "Write the rules for the tables behind it.")
+    }
+    if table.inherits, mode == .notify {
+      return Finding(
+        "\(table.name.quoted) inherits from another table: what is changed through that one fires no trigger here, and the"
+          + " outbox does not tell it.", remedy: "Use another source.mode for rules about it."
+      ).toldWhileRunning()
     }
     return table.isUnlogged ? unlogged(table.name, mode) : nil
   }

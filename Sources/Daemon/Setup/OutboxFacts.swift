@@ -14,18 +14,21 @@ struct OutboxFacts {
   var hasSynchronousStandbys: Bool
   /// `max_prepared_transactions` is not 0.
   var mayPrepare: Bool
+  /// The event triggers belong to another role than the outbox, and do not write there.
+  var isForeignToTriggers: Bool
   /// Of `cdcd.watched`, as SQL names them.
   var watchedTables: [String]
 
   static func read(from session: CatalogSession) throws(CatalogError) -> OutboxFacts {
     let row = try session.rows(query).first ?? []
-    guard row.count == 7 else {
+    guard row.count == 8 else {
       throw CatalogError(sqlState: nil, message: "the server did not tell of its outbox")
     }
     let isInstalled = row[0] == "t"
     return OutboxFacts(
       isInstalled: isInstalled, wakeup: row[1], user: row[2] ?? "", mayCreateSchema: row[3] == "t",
       isInRecovery: row[4] == "t", hasSynchronousStandbys: row[5] == "t", mayPrepare: row[6] == "t",
+      isForeignToTriggers: row[7] == "f",
       watchedTables: isInstalled ? try watchedTables(session) : [])
   }
 
@@ -33,11 +36,25 @@ struct OutboxFacts {
   private static let query = """
     SELECT pg_catalog.obj_description(pg_catalog.to_regclass('cdcd.outbox'), 'pg_class') IS NOT DISTINCT FROM 'cdcd 1',
       pg_catalog.obj_description(pg_catalog.to_regprocedure('cdcd.wake()'), 'pg_proc'), CURRENT_USER,
-      pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
-        OR pg_catalog.to_regnamespace('cdcd') IS NOT NULL,
+      CASE WHEN pg_catalog.to_regnamespace('cdcd') IS NULL
+        THEN pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+        ELSE pg_catalog.has_schema_privilege('cdcd', 'CREATE') END,
       pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('synchronous_standby_names') <> '',
-      pg_catalog.current_setting('max_prepared_transactions') <> '0'
+      pg_catalog.current_setting('max_prepared_transactions') <> '0',
+      (SELECT pg_catalog.bool_and(c.relowner = f.proowner) FROM pg_catalog.pg_class AS c
+        CROSS JOIN pg_catalog.pg_event_trigger AS e JOIN pg_catalog.pg_proc AS f ON f.oid = e.evtfoid
+        WHERE c.oid = pg_catalog.to_regclass('cdcd.outbox') AND e.evtname = 'cdcd_altered')
     """
+
+  /// What keeps DDL from the outbox.
+  var ownerFinding: Finding? {
+    guard isForeignToTriggers else { return nil }
+    return Finding(
+      .warning,
+      "The event triggers do not tell the outbox of DDL, since it was made by a role that is not theirs: its triggers would"
+        + " run with their rights.",
+      remedy: "cdcd teardown, and cdcd setup as the superuser who owns the event triggers.")
+  }
 
   /// What NOTIFY costs here.
   func findings(wakeup: Configuration.Source.Wakeup) -> [Finding] {

@@ -34,6 +34,8 @@ struct RuledTable {
   /// The root, when this table is a partition.
   var root: TableName?
   var hasInheritanceChildren: Bool
+  /// It inherits from a table, and is no partition of it.
+  var inherits: Bool
   /// Whether the role has USAGE on the table's schema, without which it may not name it.
   var mayBeNamed: Bool
   var columns: [Column]
@@ -57,7 +59,7 @@ extension RuledTable {
     let root = table[4].map { TableName(schema: table[3] ?? "", name: $0) }
     return RuledTable(
       name: name, identifier: identifier, kind: table[1] ?? "", isUnlogged: table[2] != "p",
-      root: root, hasInheritanceChildren: table[5] == "t",
+      root: root, hasInheritanceChildren: table[5] == "t", inherits: table[7] == "t",
       mayBeNamed: table[6] == "t", columns: try columns(of: identifier, from: session),
       leaves: try leaves(of: identifier, from: session))
   }
@@ -90,7 +92,8 @@ extension RuledTable {
   private static let tableQuery = """
     SELECT c.oid, c.relkind, c.relpersistence, rn.nspname, r.relname,
       EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r'),
-      pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+      pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+      NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_class r ON c.relispartition AND r.oid = pg_catalog.pg_partition_root(c.oid)

@@ -8,7 +8,7 @@ enum SourceCheck {
     for configuration: Configuration, session: CatalogSession
   ) throws(CatalogError) -> [Finding] {
     let source = configuration.source
-    let plan = try SetupPlan.make(for: configuration, session: session)
+    let plan = try CatalogPlan.setup(for: configuration, session: session)
     let missing = plan.steps.map { step in
       Finding(
         step.isOptional ? .warning : .error, step.problem,

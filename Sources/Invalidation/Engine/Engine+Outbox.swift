@@ -197,9 +197,9 @@ extension Engine {
       case .update?: try change(.update, column: 1, row)
       case .delete?: try change(.delete, column: 2, row)
       case .truncate?: if let index = try index(of: row.relation) { truncate(at: index) }
-      case .alter?: tableChanged(by: try command(row.content), name: row.relation)
-      case .unknown?: try rowsUntold(of: row.relation)
-      case .keys?, nil: throw DecodeError(problem: "an unknown op", offset: 0)
+      case .alter?: tableChanged(by: try word(row.content), name: row.relation)
+      case .unknown?: try rowsUntold(of: row.relation, error: try word(row.content))
+      case nil: throw DecodeError(problem: "an unknown op", offset: 0)
       }
     } catch {
       malformed("row \(row.id) of cdcd.outbox: " + error.description)
@@ -249,13 +249,16 @@ extension Engine {
   }
 
   /// The trigger could not tell the rows, and did not want to fail the application's statement.
-  private mutating func rowsUntold(of name: String) throws(DecodeError) {
+  private mutating func rowsUntold(of name: String, error: String) throws(DecodeError) {
     guard let index = try index(of: name) else { return }
+    report(
+      .warning, "trigger_failed",
+      "the trigger of \(name) could not tell which rows a statement changed (SQLSTATE \(error)); its rules are flushed"
+    )
     openGap(.incompleteRow, rules: stream.relations[index].rules.map(\.index))
   }
 
-  private func command(_ content: [UInt8]) throws(DecodeError) -> String {
-    guard !content.isEmpty else { return "DDL" }
+  private func word(_ content: [UInt8]) throws(DecodeError) -> String {
     var text: [UInt8] = []
     let span = content.span
     var cursor = JSONCursor(span)

@@ -20,7 +20,11 @@ extension Engine {
       switch configuration.mode {
       case .pgoutput: ("the publication", "run `cdcd setup`")
       case .wal2json: ("wal2json", "ALTER TABLE ... REPLICA IDENTITY FULL where there is no usable identity")
-      case .notify: ("the outbox", "run `cdcd setup`, name the root in the rules where one names a partition")
+      case .notify:
+        (
+          "the outbox",
+          "run `cdcd setup`, name the root in the rules where one names a partition, and no table that inherits"
+        )
       }
     return
       "\(carrier) does not carry every change of \(tables): \(remedy), ALTER TABLE ... SET LOGGED for an unlogged"

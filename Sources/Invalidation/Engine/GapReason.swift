@@ -55,7 +55,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .truncate: "a ruled table was truncated"
     case .tableChanged:
       "a ruled table was altered or dropped, or a partition of it attached, detached or dropped"
-    case .malformedMessage: "a replication message could not be decoded"
+    case .malformedMessage: "a message of the stream, or a row of the outbox, could not be decoded"
     case .incompleteRow:
       "no key could be made of a row: its image lacked a column (`cdcd check` names partitions without REPLICA IDENTITY FULL, which they do not inherit), or the key would be longer than 1 MiB"
     case .publicationChanged:

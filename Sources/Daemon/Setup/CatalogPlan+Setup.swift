@@ -1,31 +1,14 @@
 import Invalidation
 package import PostgresSource
 
-/// What `cdcd setup` is going to do: the same for `--dry-run`, which only prints it.
-package struct SetupPlan: Sendable, Equatable {
-  /// Something that is missing, and the SQL that makes it.
-  package struct Step: Sendable, Equatable {
-    package var problem: String
-    package var statement: String
-    /// For people, where the statement is long.
-    package var remedy: String?
-    /// Without it cdcd runs, and sees less.
-    package var isOptional = false
-    /// The role may not run it: it is printed for somebody who may.
-    package var isForOthers = false
-  }
-
-  /// In order; each runs on its own.
-  package var steps: [Step] = []
-  /// What keeps it from being done. Nothing runs while there is an error among them.
-  package var findings: [Finding] = []
-
+/// What `cdcd setup` is going to do.
+extension CatalogPlan {
   /// Compares the rules with the catalogue. Changes nothing.
-  package static func make(
+  package static func setup(
     for configuration: Configuration, session: CatalogSession
-  ) throws(CatalogError) -> SetupPlan {
+  ) throws(CatalogError) -> CatalogPlan {
     let source = configuration.source
-    var plan = SetupPlan()
+    var plan = CatalogPlan()
     var tables: [RuledTable] = []
     for name in IdentityCoverage.tableNames(of: configuration.rules) {
       guard let table = try RuledTable.read(name, from: session) else {
@@ -137,25 +120,12 @@ package struct SetupPlan: Sendable, Equatable {
       remedy: "SELECT pg_drop_replication_slot(\(CatalogSession.quoted(literal: source.slot))); "
         + "and run cdcd setup again; cdcd then flushes the keys of the rules")
   }
-
-  /// Runs the steps one by one, since a slot cannot be made in a transaction that has written. `report` is told each
-  /// before it runs, and those that a superuser has to run.
-  package func run(on session: CatalogSession, report: (String) -> Void) throws(CatalogError) {
-    for step in steps where !step.isForOthers {
-      report(step.statement)
-      try session.execute(step.statement)
-    }
-    for step in steps where step.isForOthers {
-      report(
-        "-- A superuser has to run this; without it cdcd runs, and does not see such DDL:\n" + step.statement)
-    }
-  }
 }
 
 extension PublicationFacts {
   /// Where rules name a partitioned table.
-  var viaRootStep: SetupPlan.Step {
-    SetupPlan.Step(
+  var viaRootStep: CatalogPlan.Step {
+    CatalogPlan.Step(
       problem:
         "The publication \(name) sends changes under the root's name, and so no TRUNCATE of a single partition, and no"
         + " replica identity of one.",

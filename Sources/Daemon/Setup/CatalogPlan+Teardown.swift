@@ -2,17 +2,13 @@ import Invalidation
 package import PostgresSource
 
 /// What `cdcd teardown` is going to take away: what `setup` makes for the same file.
-package struct TeardownPlan: Sendable, Equatable {
-  package private(set) var steps: [SetupPlan.Step] = []
-  /// What keeps it from being done.
-  package private(set) var findings: [Finding] = []
-
+extension CatalogPlan {
   /// Looks at what is there. Changes nothing.
-  package static func make(
+  package static func teardown(
     for configuration: Configuration, session: CatalogSession
-  ) throws(CatalogError) -> TeardownPlan {
+  ) throws(CatalogError) -> CatalogPlan {
     let source = configuration.source
-    var plan = TeardownPlan()
+    var plan = CatalogPlan()
     if source.mode == .notify {
       try plan.removeOutbox(session)
     } else {
@@ -28,7 +24,7 @@ package struct TeardownPlan: Sendable, Equatable {
   }
 
   private mutating func add(_ what: String, _ statement: String, isForOthers: Bool = false) {
-    steps.append(SetupPlan.Step(problem: what, statement: statement, isForOthers: isForOthers))
+    steps.append(Step(problem: what, statement: statement, isForOthers: isForOthers))
   }
 
   private mutating func removeSlot(_ name: String, _ session: CatalogSession) throws(CatalogError) {
@@ -96,7 +92,7 @@ package struct TeardownPlan: Sendable, Equatable {
     DROP EVENT TRIGGER IF EXISTS cdcd_altering; DROP EVENT TRIGGER IF EXISTS cdcd_altered;
     DROP EVENT TRIGGER IF EXISTS cdcd_dropping; DROP EVENT TRIGGER IF EXISTS cdcd_dropped;
     DROP FUNCTION IF EXISTS cdcd.tell_altering(), cdcd.tell_altered_tables(), cdcd.note_partitions(),
-      cdcd.tell_dropped_tables(), cdcd.tell(text, text);
+      cdcd.tell_dropped_tables(), cdcd.tell(text, text), cdcd.owns_outbox();
     """
 
   /// Another cdcd of this database may have an outbox there.
@@ -107,16 +103,4 @@ package struct TeardownPlan: Sendable, Equatable {
       RAISE NOTICE 'the schema cdcd is not empty and stays';
     END $$;
     """
-
-  /// Runs the steps one by one. `report` is told each before it runs, and those that a superuser has to run.
-  package func run(on session: CatalogSession, report: (String) -> Void) throws(CatalogError) {
-    for step in steps {
-      guard !step.isForOthers else {
-        report("-- A superuser has to run this:\n" + step.statement)
-        continue
-      }
-      report(step.statement)
-      try session.execute(step.statement)
-    }
-  }
 }

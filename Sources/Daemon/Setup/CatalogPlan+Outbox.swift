@@ -2,13 +2,14 @@ import Invalidation
 import PostgresSource
 
 /// The outbox in place of publication and slot.
-extension SetupPlan {
+extension CatalogPlan {
   mutating func completeOutbox(
     of tables: [RuledTable], for configuration: Configuration, _ session: CatalogSession
   ) throws(CatalogError) {
     let facts = try OutboxFacts.read(from: session)
     if facts.isInRecovery { findings.append(Finding(.standby)) }
     findings += facts.findings(wakeup: configuration.source.wakeup)
+    if let finding = facts.ownerFinding { findings.append(finding) }
     if !facts.isInstalled {
       steps.append(Step(problem: "There is no outbox of this version.", statement: OutboxFacts.script))
       if !facts.mayCreateSchema {
