@@ -1,6 +1,5 @@
 -- What `source.mode: notify` reads: an outbox that triggers fill in the transaction of the change itself. It needs
--- neither wal_level = logical nor the right to replicate, only the ownership of the tables (or TRIGGER on them) and
--- CREATE on the database:
+-- neither wal_level = logical nor the right to replicate, only the ownership of the tables and CREATE on the database:
 --
 --   psql -v ON_ERROR_STOP=1 --single-transaction -f sql/outbox.sql app
 --   psql -c "SELECT cdcd.watch('public.users', '{id, email}')" app      -- the columns that the rules read
@@ -9,7 +8,7 @@
 
 CREATE SCHEMA IF NOT EXISTS cdcd;
 
--- A row for each statement, or for each 500 rows that it changed. The consumer takes what is visible in one snapshot,
+-- A row for each statement, or for each 500 rows or 1 MiB that it changed. The consumer takes what is visible in one snapshot,
 -- and removes it when the keys are deleted in Redis. There is no cursor: ids are taken before the commit, so that one
 -- that was read last would leave rows behind.
 CREATE TABLE IF NOT EXISTS cdcd.outbox (
@@ -23,7 +22,9 @@ CREATE TABLE IF NOT EXISTS cdcd.outbox (
   op "char" NOT NULL,
   -- Of I, U and D a list: {"new": row}, {"old": row}, {"old": row, "new": row}, or {"both": row} where an update
   -- touched none of the columns. A row has the text of each column, as PostgreSQL prints it.
-  rows jsonb);
+  rows jsonb,
+  -- About how many bytes that is, not compressed.
+  size integer NOT NULL DEFAULT 0);
 
 -- Rows come and go: let them not pile up as dead ones.
 ALTER TABLE cdcd.outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
@@ -35,11 +36,12 @@ CREATE TABLE IF NOT EXISTS cdcd.progress (
   removed_to pg_lsn NOT NULL DEFAULT '0/0');
 INSERT INTO cdcd.progress DEFAULT VALUES ON CONFLICT DO NOTHING;
 
--- The tables that rules name, and the columns that these read.
+-- The tables that rules name, the columns that these read, and those of the primary key, if there is one.
 CREATE TABLE IF NOT EXISTS cdcd.watched (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   relation regclass NOT NULL UNIQUE,
-  columns text[] NOT NULL);
+  columns text[] NOT NULL,
+  key_columns text[]);
 
 -- Wakes the consumer at the commit. It is only a hint, since a notification is lost while nobody listens; and it has a
 -- price: such a transaction cannot be prepared for a two-phase commit, and its commit waits for other notifying ones.
@@ -60,6 +62,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $watch$
 DECLARE
   number integer;
   quoted text;
+  key_names text[];
   -- SQL for the identity of a row, where it has a primary key: text, so that it needs no operator and no collation of the
   -- column's type.
   identity text;
@@ -67,14 +70,16 @@ DECLARE
   changes text;
   insertion text;
 BEGIN
-  INSERT INTO cdcd.watched AS w (relation, columns) VALUES (ruled, column_names)
-  ON CONFLICT (relation) DO UPDATE SET columns = excluded.columns
-  RETURNING id INTO number;
   SELECT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')) INTO quoted
   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ruled;
-  SELECT 'ARRAY[' || string_agg(format('format(''%%s'', r.%I) COLLATE "C"', a.attname), ', ' ORDER BY a.attnum) || ']' INTO identity
+  SELECT array_agg(a.attname::text ORDER BY a.attnum),
+    'ARRAY[' || string_agg(format('format(''%%s'', r.%I) COLLATE "C"', a.attname), ', ' ORDER BY a.attnum) || ']'
+    INTO key_names, identity
   FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
   WHERE i.indrelid = ruled AND i.indisprimary;
+  INSERT INTO cdcd.watched AS w (relation, columns, key_columns) VALUES (ruled, column_names, key_names)
+  ON CONFLICT (relation) DO UPDATE SET columns = excluded.columns, key_columns = excluded.key_columns
+  RETURNING id INTO number;
   -- format() uses the type's output function, as the replication protocol does; a cast to text may print otherwise.
   SELECT format('jsonb_object(%L::text[], ARRAY[%s]::text[])', column_names,
     string_agg(format('CASE num_nulls(r.%1$I) WHEN 0 THEN format(''%%s'', r.%1$I) END', name), ', ' ORDER BY position))
@@ -100,8 +105,10 @@ BEGIN
         UNION ALL SELECT jsonb_build_object('new', n.image)
           WHERE n.image IS NOT NULL AND o.identity IS DISTINCT FROM n.identity) AS changes (change)$sql$,
       image, identity) END;
-  insertion := 'INSERT INTO cdcd.outbox (rel, op, rows) SELECT %L, %L, jsonb_agg(change) FROM (
-      SELECT change, (row_number() OVER () - 1) / 500 AS chunk FROM (%s) AS changes) AS numbered GROUP BY chunk;';
+  insertion := 'INSERT INTO cdcd.outbox (rel, op, rows, size)
+    SELECT %L, %L, jsonb_agg(change), sum(pg_column_size(change)) FROM (
+      SELECT change, (row_number() OVER so_far - 1) / 500 + sum(pg_column_size(change)) OVER so_far / 1048576 AS chunk
+      FROM (%s) AS changes WINDOW so_far AS (ROWS UNBOUNDED PRECEDING)) AS numbered GROUP BY chunk;';
 
   -- SECURITY DEFINER, so that writers need no right on the outbox. What goes wrong here must not fail the application's
   -- statement: cdcd then flushes the table's rules.
@@ -135,6 +142,9 @@ BEGIN
   EXECUTE format('ALTER FUNCTION cdcd.%I() OWNER TO %s', 'capture_' || number,
     (SELECT relowner::regrole FROM pg_class WHERE oid = 'cdcd.outbox'::regclass));
   PERFORM cdcd.attach(ruled);
+  -- cdcd looks at the catalogue again.
+  INSERT INTO cdcd.outbox (rel, op, rows) VALUES ('catalogue', 'A', '"cdcd.watch"');
+  PERFORM cdcd.wake();
 END $watch$;
 
 -- Puts the triggers on a watched table and on every partition of it that has none, or has them switched off. Statements
@@ -171,7 +181,6 @@ BEGIN
   END LOOP;
   PERFORM set_config('cdcd.attaching', '', true);
   IF is_news THEN
-    -- cdcd looks at the catalogue again.
     INSERT INTO cdcd.outbox (rel, op, rows) VALUES ('catalogue', 'A', '"cdcd.attach"');
     PERFORM cdcd.wake();
   END IF;

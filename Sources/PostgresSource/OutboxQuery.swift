@@ -4,7 +4,7 @@ import Invalidation
 enum OutboxQuery {
   /// A page ends with either.
   static let rowLimit = 1_000
-  static let byteLimit = 1 << 20
+  static let byteLimit = 4 << 20
 
   /// The lock is named as PostgreSQL names its own: by the catalogue and the object. A cdcd that is frozen loses it with
   /// its session. The position is read by a statement of its own, when nobody else can move it any more.
@@ -36,13 +36,13 @@ enum OutboxQuery {
       SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text, NULL, NULL, NULL, NULL, NULL
       UNION ALL
       (SELECT id::text, (xid::text::numeric % 4294967296)::text, \(microseconds(of: "at")), rel, ascii(op::text)::text,
-          rows::text, size::text
+          rows::text, total::text
         FROM (
-          SELECT *, sum(coalesce(pg_column_size(rows), 0)) OVER (ORDER BY id) AS size
+          SELECT *, sum(size) OVER (ORDER BY id) AS total
           FROM (
             SELECT * FROM cdcd.outbox WHERE \(conditions.joined(separator: " AND ")) ORDER BY id LIMIT \(rowLimit)
           ) AS page) AS sized
-        WHERE size - coalesce(pg_column_size(rows), 0) < \(byteLimit) ORDER BY sized.id)
+        WHERE total - size < \(byteLimit) ORDER BY sized.id)
       """
   }
 

@@ -57,6 +57,8 @@ struct ServerFacts {
   var isOwnStandby: Bool
   /// Nil when there is none of that name.
   var slot: Slot?
+  /// `SourceFacts.database`.
+  var database: String?
   /// Up to where rows of the outbox have been removed.
   var removedTo: LSN
 
@@ -101,7 +103,8 @@ struct ServerFacts {
         \(configuration.mode == .pgoutput ? "NULL" : partitionTreeQuery(configuration.tables)),
         CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) END,
         \(failover),
-        \(configuration.mode == .notify ? "(SELECT removed_to FROM cdcd.progress)" : "NULL")
+        \(configuration.mode == .notify ? "(SELECT removed_to FROM cdcd.progress)" : "NULL"),
+        \(configuration.mode == .notify ? "(SELECT oid FROM pg_database WHERE datname = current_database())" : "NULL")
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
@@ -119,7 +122,7 @@ struct ServerFacts {
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 29, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+    guard row.count == 30, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
       let inserted = row[3].flatMap({ LSN($0) }), let level = row[5],
       let snapshot = row[21].flatMap({ TransactionSnapshot($0) })
     else { return nil }
@@ -150,6 +153,7 @@ struct ServerFacts {
     partitionNumbers = ServerFacts.numbers(row[22])
     missingColumns = ServerFacts.namesByRule(row[23])
     partitionTree = row[24]
+    database = row[29]
     removedTo = row[28].flatMap { LSN($0) } ?? .zero
   }
 

@@ -166,7 +166,7 @@ package final class SourceConnector {
         snapshot: facts.snapshot, partitioned: facts.partitioned(of: configuration.tables),
         partitions: facts.partitions(of: configuration.tables), partitionTree: facts.partitionTree,
         bareTables: facts.bareTables, missingColumns: facts.missingColumns, history: identity.history,
-        isSlotSynchronized: facts.slot?.isSynchronized == true)
+        isSlotSynchronized: facts.slot?.isSynchronized == true, database: facts.database)
       self.found = found
       return finish()
     case .droppingSlot: try createSlot(now: now)

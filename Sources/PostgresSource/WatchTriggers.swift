@@ -10,12 +10,15 @@ package enum WatchTriggers {
     """
   }
 
-  /// SQL for the condition that a table is told of: `oid` is its identifier, `columns` an array of those that rules read.
+  /// SQL for the condition that a table is told of, by its present primary key: `oid` is its identifier, `columns` an array of those that rules read.
   /// Foreign partitions have no such triggers.
   package static func sql(tellOf oid: String, columns: String) -> String {
     """
     EXISTS (SELECT FROM cdcd.watched AS w
-      WHERE w.relation = \(oid) AND \(columns)::text[] <@ w.columns AND NOT EXISTS (
+      WHERE w.relation = \(oid) AND \(columns)::text[] <@ w.columns AND w.key_columns IS NOT DISTINCT FROM (
+        SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_index AS i
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        WHERE i.indrelid = \(oid) AND i.indisprimary) AND NOT EXISTS (
         SELECT FROM (\(ServerFacts.tree(oid))) AS part
         JOIN pg_catalog.pg_class AS l ON l.oid = part.relid AND l.relkind IN ('r', 'p')
         WHERE \(sql(missingOn: "l", of: "w"))))

@@ -273,6 +273,66 @@ extension RealServers {
         try installation.keysGone(of: keys, after: "UPDATE items SET item = 'd' WHERE item = 'b'") == [])
     }
 
+    @Test("another primary key than the triggers know: not ready until they are made anew")
+    func renamedKey() throws {
+      let installation = try installation()
+      try installation.postgres.query("INSERT INTO users VALUES (1, 'a', 'x'), (2, 'b', 'y')")
+      try installation.expectSettled()
+      installation.setRules("- {table: users, keys: ['mail:{email}']}")
+      try installation.stopCDCD()
+      try installation.setUp()
+      try installation.startCDCD().waitUntilReady()
+      try installation.postgres.query("ALTER TABLE users RENAME id TO number")
+      try eventually("cdcd is not ready") {
+        let response = try installation.cdcd.get("/readyz")
+        return response.status == 503 && response.body.contains("every change of public.users")
+      }
+      #expect(try installation.command("setup").output.contains("cdcd.watch"))
+      try installation.cdcd.waitUntilReady()
+      #expect(
+        try installation.keysGone(
+          of: ["mail:a", "mail:b", "mail:c"], after: "UPDATE users SET email = 'c' WHERE number = 1")
+          == ["mail:a", "mail:c"])
+    }
+
+    @Test("rows of large values come in portions")
+    func largeValues() throws {
+      let installation = try installation {
+        $0.rules = "- {table: documents, keys: ['document:{id}'], when_changed: [body]}"
+      }
+      #expect(
+        try installation.keysGone(
+          of: ["document:1", "document:60", "document:61"],
+          after: "INSERT INTO documents SELECT n, '', repeat('x', 300000) FROM generate_series(1, 60) n")
+          == ["document:1", "document:60"])
+      let session = try installation.postgres.session()
+      try installation.stopCDCD()
+      try session.rows("DELETE FROM documents")
+      let largest = try session.value("SELECT max(size) FROM cdcd.outbox")
+      #expect(Int(largest) ?? .max < 2 << 20)
+      #expect(Int(try session.value("SELECT count(*) FROM cdcd.outbox")) ?? 0 > 10)
+    }
+
+    @Test("an outbox is its database's own: two of a cluster have a watermark each in the same Redis")
+    func twoDatabases() throws {
+      let installation = try installation()
+      try installation.postgres.query("CREATE DATABASE other")
+      let session = try PostgresClient(port: installation.postgres.port, database: "other")
+      try session.rows(ExampleTables.schema)
+      let first = try installation.cdcd
+      installation.setSource(installation.postgres.url.dropLast("postgres".count) + "other")
+      try installation.setUp()
+      let second = try installation.startCDCD(named: "second")
+      try second.waitUntilReady()
+      try installation.postgres.query("INSERT INTO users VALUES (1)")
+      try session.rows("INSERT INTO users VALUES (2)")
+      let position = try installation.postgres.insertPosition()
+      for cdcd in [first, second] {
+        #expect(try cdcd.settles(position, within: .seconds(20)))
+        #expect(try cdcd.metric("cdcd_lineage_breaks_total") == 0)
+      }
+    }
+
     @Test("a primary key over texts of two collations")
     func collations() throws {
       let installation = try installation {

@@ -14,7 +14,8 @@ extension Engine {
     queries.renewedAt = now.monotonic
     queries.changesLookedFor = queries.changes.count
     queries.look(with: facts.snapshot)
-    watermarkKeys = WatermarkKeys(system: facts.systemIdentifier, slot: configuration.slot)
+    let database = facts.database.map { "." + $0 } ?? ""
+    watermarkKeys = WatermarkKeys(system: facts.systemIdentifier, slot: configuration.slot + database)
     if continuity != nil, let position = continuation(facts) {
       confirmed.resume(at: facts.confirmedFlush)
       return start(StartPlan(position: position, gaps: [], continues: true))

@@ -98,6 +98,8 @@ package struct SourceFacts: Sendable, Equatable {
   package var flushLSN: LSN
   /// `pg_current_wal_insert_lsn()`: beyond everything that the catalogue shows.
   package var insertLSN: LSN
+  /// Of an outbox, of which each database has its own: the database's `oid`. A slot's name is the only one of its cluster.
+  package var database: String?
   /// The slot's `confirmed_flush_lsn`; of an outbox, up to where its rows have been removed.
   package var confirmedFlush: LSN
   /// The slot was kept in step with that of the same name on another primary, while this server was its standby
@@ -131,8 +133,10 @@ package struct SourceFacts: Sendable, Equatable {
     unpublished: Set<TableName>, snapshot: TransactionSnapshot, partitioned: Set<TableName>,
     partitions: Set<TableName> = [], partitionTree: String? = nil, bareTables: [Int: String],
     missingColumns: [Int: String] = [:], history: TimelineHistory = TimelineHistory(),
-    isSlotSynchronized: Bool = false
+    isSlotSynchronized: Bool = false,
+    database: String? = nil
   ) {
+    self.database = database
     self.systemIdentifier = systemIdentifier
     self.timeline = timeline
     self.history = history
