@@ -36,11 +36,13 @@ CREATE TABLE IF NOT EXISTS cdcd.progress (
   removed_to pg_lsn NOT NULL DEFAULT '0/0');
 INSERT INTO cdcd.progress DEFAULT VALUES ON CONFLICT DO NOTHING;
 
--- The tables that rules name, the columns that these read, and those of the primary key, if there is one.
+-- The tables that rules name, the columns that these read, and what the triggers know besides: the table's quoted name, and
+-- the columns of the primary key, if there is one. Where it is not so any more, `cdcd.watch` has to be called again.
 CREATE TABLE IF NOT EXISTS cdcd.watched (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   relation regclass NOT NULL UNIQUE,
   columns text[] NOT NULL,
+  name text NOT NULL,
   key_columns text[]);
 
 -- Wakes the consumer at the commit. It is only a hint, since a notification is lost while nobody listens; and it has a
@@ -77,8 +79,9 @@ BEGIN
     INTO key_names, identity
   FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
   WHERE i.indrelid = ruled AND i.indisprimary;
-  INSERT INTO cdcd.watched AS w (relation, columns, key_columns) VALUES (ruled, column_names, key_names)
-  ON CONFLICT (relation) DO UPDATE SET columns = excluded.columns, key_columns = excluded.key_columns
+  INSERT INTO cdcd.watched AS w (relation, columns, name, key_columns) VALUES (ruled, column_names, quoted, key_names)
+  ON CONFLICT (relation) DO UPDATE
+    SET columns = excluded.columns, name = excluded.name, key_columns = excluded.key_columns
   RETURNING id INTO number;
   -- format() uses the type's output function, as the replication protocol does; a cast to text may print otherwise.
   SELECT format('jsonb_object(%L::text[], ARRAY[%s]::text[])', column_names,
@@ -116,7 +119,7 @@ BEGIN
     CREATE OR REPLACE FUNCTION cdcd.%I() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET "DateStyle" = 'ISO, YMD' SET "IntervalStyle" = 'postgres' SET "TimeZone" = 'UTC' SET extra_float_digits = 1
-    SET bytea_output = 'hex' SET lc_monetary = 'C' AS %L$sql$, 'capture_' || number, format($sql$
+    SET bytea_output = 'hex' SET lc_monetary = 'C' SET quote_all_identifiers = off AS %L$sql$, 'capture_' || number, format($sql$
     BEGIN
       IF TG_OP = 'INSERT' THEN
         %2$s

@@ -82,12 +82,12 @@ package struct PostgresSourceConfiguration: Sendable {
   func replicationParameters() throws(SourceFailure) -> ConnectionParameters {
     var parameters = try commonParameters()
     parameters.set("replication", "database")
-    // Columns are rendered by the walsender, so the first seven make a key the same bytes everywhere. The timeout
+    // Columns are rendered by the walsender, so the first eight make a key the same bytes everywhere. The timeout
     // lets a frozen cdcd's slot go to another instance (contract 5).
     parameters.addSettings([
       ("DateStyle", "ISO,YMD"), ("IntervalStyle", "postgres"), ("TimeZone", "UTC"),
       ("extra_float_digits", "1"), ("bytea_output", "hex"), ("lc_monetary", "C"),
-      ("search_path", "pg_catalog"),
+      ("search_path", "pg_catalog"), ("quote_all_identifiers", "off"),
       ("wal_sender_timeout", "10s"), ("idle_session_timeout", "0"),
     ])
     return parameters
