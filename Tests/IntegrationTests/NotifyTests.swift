@@ -447,6 +447,10 @@ extension RealServers {
       #expect(throws: PostgresClient.ServerError.self) {
         try owner.rows("DROP FUNCTION cdcd.tell(text, text)")
       }
+      // Who made the outbox still says who may read it.
+      try session.rows("CREATE ROLE daemon")
+      try owner.rows("GRANT USAGE ON SCHEMA cdcd TO daemon")
+      #expect(try session.value("SELECT has_schema_privilege('daemon', 'cdcd', 'USAGE')") == "t")
       let check = try installation.command("check")
       #expect(check.output.contains("do not tell the outbox of DDL"), "\(check.output)")
     }
