@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS cdcd.progress (
 INSERT INTO cdcd.progress DEFAULT VALUES ON CONFLICT DO NOTHING;
 
 -- The tables that rules name, the columns that these read, and what the triggers know besides: the table's quoted name, and
--- the columns of the primary key, if there is one. Where it is not so any more, `cdcd.watch` has to be called again.
+-- the columns of the primary key, if there is one. Where the name, or one of the columns, is another, `cdcd.watch` has to be
+-- called again.
 CREATE TABLE IF NOT EXISTS cdcd.watched (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   relation regclass NOT NULL UNIQUE,

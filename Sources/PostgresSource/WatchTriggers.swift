@@ -10,7 +10,7 @@ package enum WatchTriggers {
     """
   }
 
-  /// SQL for the condition that a table is told of, by its present name and primary key: `oid` is its identifier, `columns` an array of those that rules read.
+  /// SQL for the condition that a table is told of, by its present name, and by columns that are there: `oid` is its identifier, `columns` an array of those that rules read.
   /// Foreign partitions have no such triggers.
   package static func sql(tellOf oid: String, columns: String) -> String {
     """
@@ -18,10 +18,9 @@ package enum WatchTriggers {
       WHERE w.relation = \(oid) AND \(columns)::text[] <@ w.columns AND w.name = (
         SELECT pg_catalog.format('"%s"."%s"', pg_catalog.replace(s.nspname, '"', '""'), pg_catalog.replace(t.relname, '"', '""'))
         FROM pg_catalog.pg_class AS t JOIN pg_catalog.pg_namespace AS s ON s.oid = t.relnamespace
-        WHERE t.oid = \(oid)) AND w.key_columns IS NOT DISTINCT FROM (
-        SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_index AS i
-        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-        WHERE i.indrelid = \(oid) AND i.indisprimary) AND NOT EXISTS (
+        WHERE t.oid = \(oid)) AND coalesce(w.key_columns, '{}') <@ ARRAY(
+        SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = \(oid) AND a.attnum > 0 AND NOT a.attisdropped) AND NOT EXISTS (
         SELECT FROM (\(ServerFacts.tree(oid))) AS part
         JOIN pg_catalog.pg_class AS l ON l.oid = part.relid AND l.relkind IN ('r', 'p')
         WHERE \(sql(missingOn: "l", of: "w"))))
