@@ -55,14 +55,11 @@ extension CatalogPlan {
   }
 
   /// Their triggers cost the application's statements time, for nothing.
-  private static func unruled(_ watched: [String], _ rules: [Rule]) -> [Finding] {
-    watched.filter { name in
-      guard let table = try? TableName(sql: name) else { return false }
-      return !rules.contains { $0.table == table }
-    }.map { name in
+  private static func unruled(_ watched: [OutboxFacts.WatchedTable], _ rules: [Rule]) -> [Finding] {
+    watched.filter { watched in !rules.contains { $0.table == watched.table } }.map { watched in
       Finding(
-        .warning, "Changes of \(name) come into the outbox, and no rule is about it.",
-        remedy: "SELECT cdcd.unwatch(\(CatalogSession.quoted(literal: name)));")
+        .warning, "Changes of \(watched.sqlName) come into the outbox, and no rule is about it.",
+        remedy: "SELECT cdcd.unwatch(\(CatalogSession.quoted(literal: watched.sqlName)));")
     }
   }
 }

@@ -16,8 +16,14 @@ struct OutboxFacts {
   var mayPrepare: Bool
   /// The event triggers belong to another role than the outbox, and do not write there.
   var isForeignToTriggers: Bool
-  /// Of `cdcd.watched`, as SQL names them.
-  var watchedTables: [String]
+  var watchedTables: [WatchedTable]
+
+  /// A row of `cdcd.watched`.
+  struct WatchedTable {
+    var table: TableName
+    /// With no more quotes than it needs.
+    var sqlName: String
+  }
 
   static func read(from session: CatalogSession) throws(CatalogError) -> OutboxFacts {
     let row = try session.rows(query).first ?? []
@@ -78,14 +84,16 @@ struct OutboxFacts {
     return findings
   }
 
-  private static func watchedTables(_ session: CatalogSession) throws(CatalogError) -> [String] {
+  private static func watchedTables(_ session: CatalogSession) throws(CatalogError) -> [WatchedTable] {
     try session.rows(
       """
-      SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+      SELECT n.nspname, c.relname, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
       FROM cdcd.watched AS w JOIN pg_catalog.pg_class AS c ON c.oid = w.relation
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace ORDER BY w.id
       """
-    ).compactMap { $0.first ?? nil }
+    ).map { row in
+      WatchedTable(table: TableName(schema: row[0] ?? "", name: row[1] ?? ""), sqlName: row[2] ?? "")
+    }
   }
 
   /// Whether all changes of the table, and all of these columns, come into the outbox.

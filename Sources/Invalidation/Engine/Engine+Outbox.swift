@@ -121,7 +121,10 @@ extension Engine {
   mutating func outboxRead(_ page: OutboxPage) {
     guard case .reading = stream.outbox.link else { return }
     outboxAnswered()
-    guard source.phase == .streaming else { return finishDrainingIfSettled() }
+    guard source.phase == .streaming else {
+      advanceOutbox()
+      return finishDrainingIfSettled()
+    }
     stream.serverEnd = max(stream.serverEnd, claim(of: page))
     if stream.outbox.reading == nil, !beginReading(page) { return advanceOutbox() }
     for row in page.rows {
@@ -196,7 +199,7 @@ extension Engine {
       case .insert?: try change(.insert, column: 0, row)
       case .update?: try change(.update, column: 1, row)
       case .delete?: try change(.delete, column: 2, row)
-      case .truncate?: if let index = try index(of: row.relation) { truncate(at: index) }
+      case .truncate?: if let table = try table(row.relation) { truncate(at: table.index) }
       case .alter?: tableChanged(by: try word(row.content), name: row.relation)
       case .unknown?: try rowsUntold(of: row.relation, error: try word(row.content))
       case nil: throw DecodeError(problem: "an unknown op", offset: 0)
@@ -209,8 +212,7 @@ extension Engine {
   private mutating func change(
     _ operation: Operations, column: Int, _ row: OutboxRow
   ) throws(DecodeError) {
-    guard let index = try index(of: row.relation) else { return }
-    let names = stream.relations[index].relation.columns.map { Array($0.name.utf8) }
+    guard let table = try table(row.relation) else { return }
     // Its text is read while the Engine changes, so it is taken out meanwhile.
     var decoder = OutboxDecoder()
     swap(&decoder, &stream.outbox.decoder)
@@ -220,19 +222,20 @@ extension Engine {
     try cursor.take(UInt8(ascii: "["))
     if cursor.skip(UInt8(ascii: "]")) { return }
     repeat {
-      try decoder.change(&cursor, columns: names, into: &stream.images)
+      try decoder.change(&cursor, columns: table.columns, into: &stream.images)
       stream.images.isUnpaired =
         operation == .update && stream.images.old.isPresent != stream.images.new.isPresent
-      change(operation, column: column, index, decoder.text.span)
+      change(operation, column: column, table.index, decoder.text.span)
       guard source.phase == .streaming else { return }
     } while try cursor.goesOn(until: UInt8(ascii: "]"))
     try cursor.end()
   }
 
   /// Nil for a table without rules.
-  private mutating func index(of name: String) throws(DecodeError) -> Int? {
+  private mutating func table(_ name: String) throws(DecodeError) -> OutboxState.Table? {
+    let known = stream.outbox.tables[name]
     // After DDL it is bound anew.
-    if let index = stream.outbox.relations[name], stream.tables[index] >= 0 { return index }
+    if let known, stream.tables[known.index] >= 0 { return known }
     if stream.outbox.unruled.contains(name) { return nil }
     guard let table = try? TableName(sql: name) else {
       throw DecodeError(problem: "the name of a table that cannot be read", offset: 0)
@@ -241,21 +244,23 @@ extension Engine {
       stream.outbox.unruled.insert(name)
       return nil
     }
-    let identifier = UInt32(stream.outbox.relations[name] ?? stream.relations.count)
-    let relation = Relation(identifier: identifier, table: table, replicaIdentity: .index, columns: [])
-    bind(relation, as: [table])
-    stream.outbox.relations[name] = Int(identifier)
-    return Int(identifier)
+    let index = known?.index ?? stream.relations.count
+    bind(
+      Relation(identifier: UInt32(index), table: table, replicaIdentity: .index, columns: []), as: [table])
+    let bound = OutboxState.Table(
+      index: index, columns: stream.relations[index].relation.columns.map { Array($0.name.utf8) })
+    stream.outbox.tables[name] = bound
+    return bound
   }
 
   /// The trigger could not tell the rows, and did not want to fail the application's statement.
   private mutating func rowsUntold(of name: String, error: String) throws(DecodeError) {
-    guard let index = try index(of: name) else { return }
+    guard let table = try table(name) else { return }
     report(
       .warning, "trigger_failed",
       "the trigger of \(name) could not tell which rows a statement changed (SQLSTATE \(error)); its rules are flushed"
     )
-    openGap(.incompleteRow, rules: stream.relations[index].rules.map(\.index))
+    openGap(.incompleteRow, rules: stream.relations[table.index].rules.map(\.index))
   }
 
   private func word(_ content: [UInt8]) throws(DecodeError) -> String {

@@ -219,12 +219,13 @@ extension Engine {
       if hasNews || targets[target].needsWatermark { closeBatch(target) }
     }
     source.phase = .draining(until: now.monotonic + 5_000_000_000)
+    advanceOutbox()
     finishDrainingIfSettled()
   }
 
   mutating func finishDrainingIfSettled() {
     guard case .draining = source.phase, targets.allSatisfy(\.inFlight.isEmpty), !isOutboxBusy else {
-      return advanceOutbox()
+      return
     }
     finishDraining()
   }

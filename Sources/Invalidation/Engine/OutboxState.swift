@@ -42,8 +42,15 @@ struct OutboxState: Sendable {
   static let moveInterval: Int64 = 10_000_000
 
   var decoder = OutboxDecoder()
-  /// By the relation as rows name it: its index in `StreamState.relations`.
-  var relations: [String: Int] = [:]
+  struct Table: Sendable {
+    /// In `StreamState.relations`.
+    var index: Int
+    /// Those that the rules read, in the order of the relation's.
+    var columns: [[UInt8]]
+  }
+
+  /// By the name that rows have for it.
+  var tables: [String: Table] = [:]
   /// Names of tables without rules.
   var unruled: Set<String> = []
   var lastXid: UInt32?
