@@ -109,10 +109,7 @@ extension RealServers {
       let installation = try installation(mode)
       let redis = try installation.redis.client()
       try installation.postgres.query("\(creation) PARTITION OF public.events FOR VALUES FROM (100) TO (200)")
-      try eventually("cdcd is not ready") {
-        let response = try installation.cdcd.get("/readyz")
-        return response.status == 503 && response.body.contains("SET LOGGED")
-      }
+      try installation.expectNotReady(because: "SET LOGGED")
       try installation.postgres.query("INSERT INTO events VALUES (101, 'a')")
       try redis("SET", "event:a", "absent")
       try installation.postgres.query("ALTER TABLE \(name) SET LOGGED, REPLICA IDENTITY FULL")

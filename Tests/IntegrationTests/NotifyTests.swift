@@ -185,10 +185,7 @@ extension RealServers {
         )
         // Once a minute cdcd looks by itself.
         try installation.postgres.query("SELECT cdcd.tell('LOOK', 'catalogue')")
-        try eventually("cdcd is not ready") {
-          let response = try installation.cdcd.get("/readyz")
-          return response.status == 503 && response.body.contains("every change of public.events")
-        }
+        try installation.expectNotReady(because: "every change of public.events")
         try redis("SET", "event:7", "cached")
         try installation.postgres.query("INSERT INTO events_1 VALUES (7) ON CONFLICT DO NOTHING; \(remedy)")
         try installation.cdcd.waitUntilReady()
@@ -283,10 +280,7 @@ extension RealServers {
       try installation.setUp()
       try installation.startCDCD().waitUntilReady()
       try installation.postgres.query("ALTER TABLE users RENAME id TO number")
-      try eventually("cdcd is not ready") {
-        let response = try installation.cdcd.get("/readyz")
-        return response.status == 503 && response.body.contains("every change of public.users")
-      }
+      try installation.expectNotReady(because: "every change of public.users")
       #expect(try installation.command("setup").output.contains("cdcd.watch"))
       try installation.cdcd.waitUntilReady()
       #expect(
@@ -306,11 +300,7 @@ extension RealServers {
       installation.setRules(
         "- {table: users, keys: ['user:{id}']}\n- {table: documents, keys: ['document:{id}']}")
       try installation.startCDCD()
-      try eventually("cdcd is not ready") {
-        let response = try installation.cdcd.get("/readyz")
-        return response.status == 503
-          && response.body.contains("every change of public.documents, public.users")
-      }
+      try installation.expectNotReady(because: "every change of public.documents, public.users")
       try installation.postgres.query("INSERT INTO users VALUES (7, 'title', 'body')")
       for key in ["user:7", "document:7"] { try redis("SET", key, "cached") }
       #expect(try installation.command("check").output.contains("cdcd.watch"))
@@ -402,10 +392,7 @@ extension RealServers {
         ALTER TABLE events ATTACH PARTITION events_1 FOR VALUES FROM (10) TO (20);
         COMMIT
         """)
-      try eventually("cdcd is not ready") {
-        let response = try installation.cdcd.get("/readyz")
-        return response.status == 503 && response.body.contains("every change of public.events")
-      }
+      try installation.expectNotReady(because: "every change of public.events")
       try installation.setUp()
       try installation.cdcd.waitUntilReady()
       #expect(try installation.keysGone(of: ["event:11"], after: "DELETE FROM events_1") == ["event:11"])

@@ -95,10 +95,7 @@ extension RealServers {
       let redis = try installation.redis.client()
       try installation.postgres.query(
         "ALTER TABLE events_2 ATTACH PARTITION loner FOR VALUES FROM (200) TO (300)")
-      try eventually("cdcd is not ready") {
-        let response = try installation.cdcd.get("/readyz")
-        return response.status == 503 && response.body.contains("every change of public.loner")
-      }
+      try installation.expectNotReady(because: "every change of public.loner")
       try redis("SET", "loner:x", "absent")
       try installation.postgres.query(
         #"INSERT INTO "Ev.ents" VALUES (201, 'x'); ALTER TABLE events_2 DETACH PARTITION loner"#)

@@ -204,6 +204,14 @@ final class Installation: Sendable {
     #expect(settled, "\(position) is settled within \(limit)", sourceLocation: sourceLocation)
   }
 
+  /// Waits until `/readyz` denies readiness with a text that contains `reason`.
+  func expectNotReady(because reason: String) throws {
+    try eventually("cdcd is not ready") {
+      let response = try cdcd.get("/readyz")
+      return response.status == 503 && response.body.contains(reason)
+    }
+  }
+
   /// Waits until the key is gone.
   func expectGone(_ key: String, within limit: Duration = .seconds(20)) throws {
     let client = try redis.client()
