@@ -1,6 +1,8 @@
 """What runs besides the application: a consumer written in Python, or cdcd with a probe of its promises."""
 
+import errno
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,12 +23,23 @@ def run_consumer(remedy, lab, ready):
     remedy.consume(lab, ready)
 
 
+def free_port():
+    """One outside the range from which the kernel takes the ports of clients, which this lab has many of."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+
+
 class CDCD:
     """A daemon that deletes item:{id} when a row of public.items changes. Starting returns when it is ready."""
 
     def __init__(self, settings, folder, leases, rule):
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._configuration = Path(folder) / "rules.yaml"
         self._configuration.write_text(rules(settings, port, leases, rule))

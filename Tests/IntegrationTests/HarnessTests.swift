@@ -45,6 +45,35 @@ extension RealServers {
       #expect(Lease.key(for: "odd:{}") == "cdcd:l:{odd:{}}")
     }
 
+    @Test("a connection that fails closes its own descriptor, once")
+    func failedConnection() async throws {
+      let port = try LoopbackConnection.freePort()
+      async let failures: Void = Task.detached {
+        for _ in 0..<20_000 {
+          #expect(throws: LoopbackConnection.Failure.self) {
+            _ = try LoopbackConnection(port: port, timeout: .seconds(1))
+          }
+        }
+      }.value
+      var lost = 0
+      for _ in 0..<100_000 {
+        let descriptor = unsafe open("/dev/null", O_RDONLY)
+        if fcntl(descriptor, F_GETFD) == -1 { lost += 1 }
+        close(descriptor)
+      }
+      await failures
+      #expect(lost == 0)
+    }
+
+    @Test("no port is handed out twice, and none that a client's connection could take")
+    func ports() throws {
+      let range = try String(contentsOfFile: "/proc/sys/net/ipv4/ip_local_port_range", encoding: .utf8)
+      let first = try #require(range.split { $0.isWhitespace }.first.flatMap { Int($0) })
+      let ports = try (0..<100).map { _ in try LoopbackConnection.freePort() }
+      #expect(Set(ports).count == ports.count)
+      #expect(ports.allSatisfy { $0 < first })
+    }
+
     @Test("a process ends with the object that started it")
     func processEnds() throws {
       let folder = try TemporaryFolder()

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A plain blocking TCP connection to a port of 127.0.0.1. The tests' clients speak the protocols themselves, so
 /// that what judges cdcd shares no code with it.
@@ -29,11 +30,9 @@ final class LoopbackConnection {
         unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    guard result == 0 else {
-      let failure = Self.failure("connect to port \(port)")
-      close(descriptor)
-      throw failure
-    }
+    // A class whose properties all have values runs deinit when its initializer throws: what is closed here would be
+    // closed twice, and the second time it may be somebody else's.
+    guard result == 0 else { throw Self.failure("connect to port \(port)") }
   }
 
   deinit { close(descriptor) }
@@ -106,20 +105,33 @@ final class LoopbackConnection {
     }
   }
 
-  /// A port on which nothing listens at this moment.
+  private static let handedOut = Mutex<Set<Int>>([])
+
+  /// A port on which nothing listens, outside the range from which the kernel takes the ports of clients
+  /// (net.ipv4.ip_local_port_range): one inside it may be taken by any connection before a server comes to it, also
+  /// while a server is restarted. None is handed out twice in a test run.
   static func freePort() throws -> Int {
+    for _ in 0..<1_000 {
+      let port = Int.random(in: 20_000..<32_000)
+      guard handedOut.withLock({ $0.insert(port).inserted }) else { continue }
+      if try isFree(port) { return port }
+    }
+    throw Failure(description: "found no free port on 127.0.0.1")
+  }
+
+  private static func isFree(_ port: Int) throws -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw failure("socket") }
     defer { close(descriptor) }
-    var address = loopback(port: 0)
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+    var address = loopback(port: port)
+    let result = unsafe withUnsafePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe bind(descriptor, $0, length) == 0 ? unsafe getsockname(descriptor, $0, &length) : -1
+        unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    guard result == 0 else { throw failure("bind") }
-    return Int(UInt16(bigEndian: address.sin_port))
+    if result == 0 { return true }
+    guard errno == EADDRINUSE else { throw failure("bind") }
+    return false
   }
 
   private static func loopback(port: Int) -> sockaddr_in {

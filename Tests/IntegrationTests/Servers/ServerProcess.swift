@@ -45,14 +45,6 @@ final class ServerProcess: Sendable {
   /// Waits until it has ended: its exit status, or the negative number of the signal that ended it.
   func waitForExit(within limit: Duration = .seconds(20)) throws -> Int32 {
     if let status = exit.wait(limit) { return status }
-    // It happened once that Foundation told of the end of neither of two processes for ten seconds.
-    var status: Int32 = 0
-    if unsafe waitpid(pid, &status, WNOHANG) == pid {
-      let ended = status & 0x7f == 0 ? status >> 8 & 0xff : -(status & 0x7f)
-      print("process \(pid) had ended with \(ended), and nobody was told")
-      exit.set(ended)
-      return ended
-    }
     throw TimedOut(
       description:
         "process \(pid) did not end within \(limit), its threads are \(threadStates); its output: \(try output)"
