@@ -9,20 +9,29 @@ import UnixSignals
 package struct Daemon: Sendable {
   private let configuration: Configuration
   private let acceptGap: Bool
+  private let readAgain: @Sendable () throws -> Configuration
 
-  /// `acceptGap` is `cdcd run --accept-gap`: take the next gap of a `halt` rule as accepted, once.
-  package init(configuration: Configuration, acceptGap: Bool = false) {
+  /// `acceptGap` is `cdcd run --accept-gap`: take the next gap of a `halt` rule as accepted, once. `readAgain` reads the
+  /// file that `configuration` is from.
+  package init(
+    configuration: Configuration, acceptGap: Bool = false,
+    readAgain: @escaping @Sendable () throws -> Configuration
+  ) {
     self.configuration = configuration
     self.acceptGap = acceptGap
+    self.readAgain = readAgain
   }
 
+  /// To be called first: a SIGHUP that comes before `run` asks for what is about to happen anyway.
+  package static func ignoreReload() { _ = signal(SIGHUP, SIG_IGN) }
+
   /// Runs until SIGTERM or SIGINT, or until a gap halts it, and returns the status to exit with. A second signal
-  /// exits at once, without draining.
+  /// exits at once, without draining. SIGHUP has the rules read again.
   ///
   /// Throws when the HTTP address cannot be had; PostgreSQL and Redis may be away for as long as they like.
   package func run() async throws -> Int32 {
     FileLimit.raise()
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     let logger = Logger(configuration.log)
     let board = StatusBoard()
     let (listening, announce) = AsyncStream<Void>.makeStream()
@@ -32,17 +41,22 @@ package struct Daemon: Sendable {
       logStart(logger, port: port)
       announce.yield()
     }
-    let loop = EventLoopService(
-      try EventLoop(configuration, acceptGap: acceptGap, board: board, logger: logger), board: board,
-      startAfter: listening)
+    let eventLoop = try EventLoop(configuration, acceptGap: acceptGap, board: board, logger: logger)
+    let loop = EventLoopService(eventLoop, board: board, startAfter: listening)
     // Shut down in reverse: the loop drains while HTTP still tells about it.
     let group = ServiceGroup(
       configuration: .init(
         services: [
           .init(service: server), .init(service: loop, successTerminationBehavior: .gracefullyShutdownGroup),
         ], logger: logger.atLeast(.critical)))
-    let watch = Task { await Daemon.shutDown(group, on: signals, logger) }
-    defer { watch.cancel() }
+    let reload = RuleReload(readAgain, into: eventLoop, board: board, logger: logger)
+    let (requests, request) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let reloads = Task { await reload.serve(requests, from: configuration) }
+    let watch = Task { await Daemon.watch(signals, group, reload: { request.yield() }, logger) }
+    defer {
+      watch.cancel()
+      reloads.cancel()
+    }
     try await Daemon.run(group, loop)
     return loop.exitStatus
   }
@@ -80,11 +94,15 @@ package struct Daemon: Sendable {
       ])
   }
 
-  private static func shutDown(
-    _ group: ServiceGroup, on signals: UnixSignalsSequence, _ logger: Logger
+  private static func watch(
+    _ signals: UnixSignalsSequence, _ group: ServiceGroup, reload: () -> Void, _ logger: Logger
   ) async {
     var stoppingSince: ContinuousClock.Instant?
     for await signal in signals {
+      guard signal != .sighup else {
+        reload()
+        continue
+      }
       if let stoppingSince {
         // `timeout` and terminals signal the process and its group: that is one wish, not two.
         guard stoppingSince.duration(to: .now) > .seconds(1) else { continue }

@@ -9,7 +9,12 @@ extension RealServers {
       /// A replica that has not seen the last of it takes over.
       case promoteRedis
       case killStandby
+      /// Other rules by SIGHUP, with those that the load is about among them.
+      case reload
     }
+
+    private static let otherRules =
+      "  - {name: orders, table: orders, keys: ['orders:{user_id}']}\n" + ExampleTables.rules
 
     /// Keys that no rule speaks of: nothing may take them away.
     private static let bystanders = (1...50).map { "session:\($0)" }
@@ -45,6 +50,10 @@ extension RealServers {
         try installation.redis.failOver()
       case .killStandby:
         for standby in installation.standbys { try standby.restart(.immediate) }
+      case .reload:
+        try installation.reload(Self.otherRules)
+        Thread.sleep(forTimeInterval: Double.random(in: 0...0.5))
+        try installation.reload(ExampleTables.rules)
       }
     }
 
@@ -95,7 +104,8 @@ extension RealServers {
     @Test("kill -9 of cdcd at any moment under load: no read ever returns what a settled commit has replaced")
     func killedUnderLoad() throws {
       let faults: [Fault] = [
-        .killCDCD, .killCDCD, .killBackend, .killCDCD, .freezeRedis, .killCDCD, .killCDCD,
+        .killCDCD, .reload, .killCDCD, .killBackend, .reload, .killCDCD, .freezeRedis, .killCDCD, .reload,
+        .killCDCD,
       ]
       try run(faults, redisOptions: ["--save", "", "--appendonly", "yes"], audit: true)
     }

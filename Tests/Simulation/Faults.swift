@@ -15,6 +15,8 @@ enum Fault: String, CaseIterable {
   /// A standby takes the primary's place, with a synchronized slot or without. It has everything that was streamed; in some
   /// worlds readers had seen a commit more.
   case postgresPromoted
+  /// The rules file is another one, and everyone that runs gets a SIGHUP.
+  case rulesReplaced
   case replicaStalled, replicaHidden, replicaFrozen, replicaRestart, replicaCrash, replicaElsewhere
 
   /// Those that a world draws its own from; the others are dealt apart, so that old seeds stay the same.
@@ -48,6 +50,7 @@ final class FaultInjector {
   /// From here on nothing goes wrong any more, and what is wrong ends.
   func end() {
     isOver = true
+    if world.options.faults.contains(.rulesReplaced) { world.replaceRules(with: .all) }
     ambushed = []
     let (postgres, redis) = (world.postgres, world.redis)
     postgres.unreachableUntil = min(postgres.unreachableUntil, world.now)
@@ -75,6 +78,7 @@ final class FaultInjector {
       .slotDropped, .queryFailed, .stuckCommit, .republished, .postgresPromoted:
       world.lastSourceFault = world.now
       source(fault)
+    case .rulesReplaced: world.replaceRules(with: random.pick(RuleVariant.allCases))
     case .kill, .terminate, .freeze, .standby, .clockJump: process(fault)
     default: redis(fault)
     }

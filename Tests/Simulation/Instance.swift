@@ -22,6 +22,9 @@ final class Instance {
     init(engine: Engine) { self.engine = engine }
   }
 
+  /// What the shell asks the server about: the rules in force, and those that will be.
+  private(set) var rules: [Rule] = []
+  private var replacedRules: [Rule]?
   private(set) var frozenUntil: Int64 = 0
   /// The last time this process could not run, or started.
   private(set) var disturbed: Int64 = 0
@@ -58,8 +61,10 @@ final class Instance {
     disturbed = world.now
     let options = world.options
     let isOnce = options.mutation == .noSecondDeletes
+    rules = Schema.rules(world.ruleVariant, of: options)
+    replacedRules = nil
     let configuration = EngineConfiguration(
-      rules: Schema.rules(redeleteAfter: isOnce ? 0 : options.redeleteAfter, options.adjustRule),
+      rules: rules,
       slot: Schema.slot, retain: .nanoseconds(options.mutation == .noRetention ? 0 : options.retain),
       command: options.command, leases: options.leases, onGap: options.onGap,
       acceptGap: acceptGap, runIdentifier: "run-\(index)-\(runs)",
@@ -97,6 +102,14 @@ final class Instance {
     world.trace { "\(name): SIGTERM" }
     process.isStopping = world.now
     post(.stop, from: nil)
+  }
+
+  /// SIGHUP.
+  func reload() {
+    guard process != nil else { return }
+    let rules = Schema.rules(world.ruleVariant, of: world.options)
+    replacedRules = rules
+    post(.replaceRules(RuleSet(rules, onGap: world.options.onGap)), from: nil)
   }
 
   func noteReadiness(_ isReady: Bool) {
@@ -174,7 +187,8 @@ final class Instance {
 
   private func isCurrent(_ origin: AnyObject?) -> Bool {
     guard let origin else { return true }
-    return origin === source.connection || origin === redis.connection
+    return origin === source.connection || origin === source.connection?.querySession
+      || origin === redis.connection
   }
 
   private func readStream(_ process: Process) {
@@ -288,6 +302,7 @@ final class Instance {
       source.open { $0.query { .lineage($0.lineage(of: table), $0.snapshot()) } }
     case .queryBlocker: source.open { $0.query { _ in .blocker(nil) } }
     case .askReplica(let replica): replicas.ask(replica, for: process)
+    case .rulesReplaced: rules = replacedRules ?? rules
     case .reconnectQuery: source.open { $0.reconnectQuery() }
     case .connectRedis(let target): redis.connect(target)
     case .sendRedis(let target, let bytes): redis.send(target, bytes)

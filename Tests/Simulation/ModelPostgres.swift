@@ -257,7 +257,8 @@ final class ModelPostgres {
       unpublished: publication.unpublished(seen: sees),
       snapshot: snapshot(),
       partitioned: world.options.partitioned && world.options.mutation != .noPartitions ? [Schema.users] : [],
-      bareTables: hasBareTable && sees && world.options.mode != .notify ? Schema.bareTables : [:],
+      bareTables: hasBareTable && sees && world.options.mode != .notify
+        ? Schema.bareTables(Schema.rules(.all, of: world.options)) : [:],
       history: TimelineHistory(history) ?? TimelineHistory(),
       isSlotSynchronized: slot?.isSynchronized ?? false)
   }

@@ -55,15 +55,51 @@ struct Change {
   func concerns(_ row: Row) -> Bool { partition.map { $0 == Partition(of: row) } ?? true }
 }
 
+/// What the rules file says by turns, in a world where it is replaced.
+enum RuleVariant: CaseIterable {
+  case all
+  /// In another order, without `vips`, and with another `names` that listens to more.
+  case fewer
+  /// `orders` has another name and another `redelete_after`.
+  case renamed
+
+  /// Whether the keys of a rule go only while some of the variants are in force.
+  static func mayMiss(_ key: String) -> Bool { key.hasPrefix("vip:") }
+}
+
 /// What `rules.yaml` would say.
 enum Schema {
   static let slot = "cdcd"
   static let users = TableName(schema: "public", name: "users")
-  /// The rules of the users that read more than the primary key.
-  static let bareTables = [0: "public.users_even", 1: "public.users_even", 2: "public.users_even"]
+  /// By place, the rules of the users that read more than the primary key.
+  static func bareTables(_ rules: [Rule]) -> [Int: String] {
+    var tables: [Int: String] = [:]
+    for (place, rule) in rules.enumerated() where ["users", "vips", "names"].contains(rule.name) {
+      tables[place] = "public.users_even"
+    }
+    return tables
+  }
+
+  static func rules(_ variant: RuleVariant, of options: WorldOptions) -> [Rule] {
+    let isOnce = options.mutation == .noSecondDeletes
+    var rules = rules(redeleteAfter: isOnce ? 0 : options.redeleteAfter, options.adjustRule)
+    switch variant {
+    case .all: break
+    case .fewer:
+      rules.removeAll { $0.name == "vips" }
+      rules.reverse()
+      for index in rules.indices where rules[index].name == "names" { rules[index].whenChanged = [] }
+    case .renamed:
+      for index in rules.indices where rules[index].name == "orders" {
+        rules[index].name = "baskets"
+        rules[index].redeleteAfter = rules[index].redeleteAfter.map { $0 * 3 }
+      }
+    }
+    return rules
+  }
 
   /// With a `redelete_after` for users, twice as long for orders and none for the others; 0 for none at all.
-  static func rules(redeleteAfter shortest: Int64, _ adjust: (inout Rule) -> Void) -> [Rule] {
+  private static func rules(redeleteAfter shortest: Int64, _ adjust: (inout Rule) -> Void) -> [Rule] {
     let rules = [
       Rule(
         name: "users", table: users,

@@ -11,7 +11,9 @@ final class SourceConnection {
   private(set) var queryIsOutstanding = false
   /// Likewise for the query connection alone.
   private var queryIsDoomed = false
-  private var queryGeneration = 0
+  /// The present query connection: what an earlier one had brought is not taken any more.
+  private(set) var querySession = QuerySession()
+  final class QuerySession {}
   private var walsender: Walsender?
   /// Messages on their way, and messages the shell has not read yet.
   private var inTransit: [[UInt8]] = []
@@ -29,11 +31,14 @@ final class SourceConnection {
   private(set) var lastFeedbackTime: Int64 = 0
   var streamingSince: Int64 = 0
 
+  /// The rules that the server is asked about.
+  private let rules: [Rule]
   private var random: Randomness
 
   init(world: World, instance: Instance) {
     self.world = world
     self.instance = instance
+    self.rules = instance.rules
     self.random = world.random.split()
   }
 
@@ -69,7 +74,7 @@ final class SourceConnection {
 
   private func opened(created: Bool) {
     state = .open
-    var facts = postgres.facts
+    var facts = postgres.facts.told(for: rules)
     facts.slotCreated = created
     world.oracle.sourceConnected(self)
     guard world.options.factsAge > 0 else { return learned(facts) }
@@ -148,14 +153,14 @@ final class SourceConnection {
     }
     guard !queryIsOutstanding else { return world.fail("effect", "two outstanding queries") }
     queryIsOutstanding = true
-    let generation = queryGeneration
+    let session = querySession
     whenAnswering(latency() / 2) { [self] in
-      guard queryIsOpen, generation == queryGeneration, postgres.availability == .up else { return }
+      guard queryIsOpen, session === querySession, postgres.availability == .up else { return }
       let event = answer(postgres)
       world.after(latency() / 2) { [self] in
-        guard queryIsOpen, generation == queryGeneration else { return }
+        guard queryIsOpen, session === querySession else { return }
         queryIsOutstanding = false
-        instance.post(event, from: self)
+        instance.post(event, from: session)
       }
     }
   }
@@ -169,18 +174,19 @@ final class SourceConnection {
     queryIsOpen = false
     queryIsOutstanding = false
     queryIsDoomed = false
-    queryGeneration += 1
-    let generation = queryGeneration
+    querySession = QuerySession()
+    let session = querySession
+    let rules = instance.rules
     whenAnswering(latency()) { [self] in
-      guard state != .closed, generation == queryGeneration else { return }
+      guard state != .closed, session === querySession else { return }
       switch postgres.availability {
       case .up where postgres.unreachableUntil <= world.now:
         queryIsOpen = true
-        instance.post(.queryReconnected(postgres.facts), from: self)
+        instance.post(.queryReconnected(postgres.facts.told(for: rules)), from: session)
       case .shuttingDown:
-        instance.post(.queryFailed(SourceFailure(.shuttingDown, "is shutting down")), from: self)
+        instance.post(.queryFailed(SourceFailure(.shuttingDown, "is shutting down")), from: session)
       case .up, .down:
-        instance.post(.queryFailed(SourceFailure(.unavailable, "connection refused")), from: self)
+        instance.post(.queryFailed(SourceFailure(.unavailable, "connection refused")), from: session)
       }
     }
   }
@@ -189,7 +195,7 @@ final class SourceConnection {
   func close() {
     state = .closed
     queryIsOpen = false
-    queryGeneration += 1
+    querySession = QuerySession()
     inbox = []
     unreadBytes = 0
     walsender?.clientGone()
@@ -349,11 +355,11 @@ final class SourceConnection {
     queryIsOpen = false
     queryIsOutstanding = false
     queryIsDoomed = true
-    queryGeneration += 1
-    let generation = queryGeneration
+    querySession = QuerySession()
+    let session = querySession
     world.after(random.between(10_000, 1_000_000)) { [self] in
-      guard state != .closed, generation == queryGeneration else { return }
-      instance.post(.queryFailed(SourceFailure(kind, message)), from: self)
+      guard state != .closed, session === querySession else { return }
+      instance.post(.queryFailed(SourceFailure(kind, message)), from: session)
     }
   }
 
@@ -414,5 +420,14 @@ final class SourceConnection {
       let wait = max(postgres.frozenUntil, 0)
       if wait > world.now { world.scheduler.at(wait + 1_000, body) } else { body() }
     }
+  }
+}
+
+extension SourceFacts {
+  /// By the places of these rules.
+  fileprivate func told(for rules: [Rule]) -> SourceFacts {
+    var facts = self
+    if !bareTables.isEmpty { facts.bareTables = Schema.bareTables(rules) }
+    return facts
   }
 }

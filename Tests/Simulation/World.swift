@@ -164,6 +164,7 @@ struct WorldOptions {
     }
     if later.chance(100) { alterPerMille = 20 }
     if later.chance(100), allowed.contains(.republished) { faults.append(.republished) }
+    if later.chance(120), allowed.contains(.rulesReplaced) { faults.append(.rulesReplaced) }
   }
 
   private mutating func drawPartitions(_ seed: UInt64) {
@@ -291,6 +292,15 @@ final class World {
   func nextTick() -> UInt64 {
     tick += 1
     return tick
+  }
+
+  /// What the rules file says.
+  private(set) var ruleVariant = RuleVariant.all
+
+  /// The file is written anew, and every running instance told so.
+  func replaceRules(with variant: RuleVariant) {
+    ruleVariant = variant
+    for instance in instances { instance.reload() }
   }
 
   // MARK: What happened

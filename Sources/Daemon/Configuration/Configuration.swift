@@ -4,7 +4,7 @@ package import RedisSink
 
 /// What `rules.yaml` says, read, expanded and validated.
 package struct Configuration: Sendable {
-  package struct Source: Sendable {
+  package struct Source: Sendable, Equatable {
     /// How new rows of the outbox are told.
     package enum Wakeup: String, Sendable, CaseIterable {
       /// By NOTIFY.
@@ -33,7 +33,7 @@ package struct Configuration: Sendable {
     package var pollInterval: Duration { poll ?? (wakeup == .notify ? .seconds(1) : .milliseconds(50)) }
   }
 
-  package struct Redis: Sendable {
+  package struct Redis: Sendable, Equatable {
     package var address: RedisAddress
     package var command: EngineConfiguration.DeleteCommand = .unlink
     package var leases = true
@@ -43,13 +43,13 @@ package struct Configuration: Sendable {
     package init(address: RedisAddress) { self.address = address }
   }
 
-  package struct HTTP: Sendable {
+  package struct HTTP: Sendable, Equatable {
     package var host = "127.0.0.1"
     package var port = 9810
     package init() {}
   }
 
-  package struct Log: Sendable {
+  package struct Log: Sendable, Equatable {
     package enum Format: String, Sendable, CaseIterable {
       case text, json
     }

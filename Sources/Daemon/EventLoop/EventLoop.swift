@@ -50,6 +50,15 @@ package final class EventLoop: Sendable {
   /// Makes the loop finish what is in flight and end; from any thread.
   package func stop() { wakeup.requestStop() }
 
+  /// Puts the rules of this file in the place of those in force, at the next end of a transaction; from any thread. All
+  /// else that it says counts at the next start.
+  package func replaceRules(with configuration: Configuration) {
+    wakeup.request(
+      RuleReplacement(
+        rules: RuleSet(configuration.rules, onGap: configuration.onGap),
+        source: PostgresSourceConfiguration(configuration)))
+  }
+
   /// Makes the loop look at the board; from any thread.
   package func wake() { wakeup.signal() }
 }

@@ -30,6 +30,7 @@ extension Shell {
     case .queryLineage(let table):
       let source = sourceConfiguration
       ask(.lineage(of: table, publication: source.mode == .pgoutput ? source.publication : nil))
+    case .rulesReplaced: sourceConfiguration = replacedSource ?? sourceConfiguration
     case .reconnectQuery: renewQuery()
     case .askReplica(let replica): askReplica(replica)
     case .connectRedis(let target): connectRedis(target)

@@ -43,7 +43,10 @@ final class Shell {
   var outcome: EventLoop.Outcome?
   let notices: NoticeLog
 
-  let sourceConfiguration: PostgresSourceConfiguration
+  /// Of the rules in force.
+  var sourceConfiguration: PostgresSourceConfiguration
+  /// Of those that the Engine was given last.
+  var replacedSource: PostgresSourceConfiguration?
   let addresses: [RedisAddress]
   let replicaAddresses: [ReplicaAddress]
   private var publisher: Publisher
@@ -119,6 +122,10 @@ final class Shell {
     if polled.isReady(Place.wakeup) {
       wakeup.clear()
       for position in board.takeAwaited() { handle(.awaited(position)) }
+      if let replacement = wakeup.takeReplacement() {
+        replacedSource = replacement.source
+        handle(.replaceRules(replacement.rules))
+      }
     }
     if wakeup.isStopRequested, !stopHandled {
       stopHandled = true

@@ -1,12 +1,16 @@
 import Glibc
+import Invalidation
+import PostgresSource
 import Synchronization
 
-/// Wakes the event loop from any thread, through a pipe that it polls. (Swift's Glibc has no eventfd.)
+/// Wakes the event loop from any thread, through a pipe that it polls, and tells it what is wanted. (Swift's Glibc has no
+/// eventfd.)
 final class Wakeup: Sendable {
   /// To be polled for reading; -1 when the process is out of descriptors, and then only `stop` is noticed late.
   let fileDescriptor: Int32
   private let writeEnd: Int32
   private let stop = Atomic<Bool>(false)
+  private let replacement = Mutex<RuleReplacement?>(nil)
 
   init() {
     var ends: [Int32] = [-1, -1]
@@ -40,5 +44,24 @@ final class Wakeup: Sendable {
     signal()
   }
 
+  /// Of several that were not taken the last one counts.
+  func request(_ rules: RuleReplacement) {
+    replacement.withLock { $0 = rules }
+    signal()
+  }
+
+  func takeReplacement() -> RuleReplacement? {
+    replacement.withLock { replacement in
+      defer { replacement = nil }
+      return replacement
+    }
+  }
+
   var isStopRequested: Bool { stop.load(ordering: .acquiring) }
+}
+
+/// Rules that take the place of those in force, and what the server is to be asked for them.
+struct RuleReplacement: Sendable {
+  var rules: RuleSet
+  var source: PostgresSourceConfiguration
 }

@@ -25,7 +25,7 @@ struct RateHistory {
   /// `now` is in monotonic nanoseconds.
   mutating func record(_ statistics: Statistics, at now: Int64) {
     let sample = Sample(
-      monotonic: now, transactions: statistics.transactions, keys: statistics.keysDeleted.reduce(0, &+))
+      monotonic: now, transactions: statistics.transactions, keys: statistics.allKeysDeleted)
     latest = sample
     if let last = samples.last, now - last.monotonic < 1_000_000_000 { return }
     samples.append(sample)

@@ -178,7 +178,7 @@ extension StatusReport.Positions {
 extension StatusReport.Totals {
   init(_ statistics: Statistics) {
     transactions = statistics.transactions
-    keysDeleted = statistics.keysDeleted.reduce(0, &+)
+    keysDeleted = statistics.allKeysDeleted
     keysHit = statistics.keysHit
     gaps = statistics.gaps.reduce(0) { $0 &+ $1.count }
     flushes = statistics.flushes

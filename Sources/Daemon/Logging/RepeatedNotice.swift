@@ -23,6 +23,8 @@ struct RepeatedNotice {
   /// Good news are few, and who has just read of a lost connection wants to read of the new one. Each gap and each loss
   /// of Redis's history is news.
   private static func interval(_ notice: Notice) -> Duration {
+    // Somebody asked for it, and waits for the answer.
+    if notice.cause == "rules_replaced" { return .zero }
     let isNews = notice.cause.hasPrefix("gap_") || notice.cause == "lineage_break"
     return notice.severity >= .warning && !isNews ? .seconds(60) : .seconds(1)
   }

@@ -120,6 +120,12 @@ struct Barrier: Sendable {
     return visible
   }
 
+  /// Goes on with other rules; forgets keys of those that are gone.
+  mutating func replaceRules(_ mapping: RuleMapping) {
+    for index in waiting.indices { waiting[index].keys.follow(mapping) }
+    keyBytes = waiting.reduce(0) { $0 + $1.keys.byteCount }
+  }
+
   /// Forgets everything: the stream will come again.
   mutating func reset() {
     waiting.removeAll()

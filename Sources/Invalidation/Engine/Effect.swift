@@ -19,6 +19,8 @@ package enum Effect: Sendable {
   case queryBlocker
   /// Ask on the query connection what the catalogue says of this table.
   case queryLineage(of: TableReference)
+  /// Other rules are in force: what is asked of the server from here on is asked for their tables.
+  case rulesReplaced
   /// Open the query connection again; replication is untouched.
   case reconnectQuery
 

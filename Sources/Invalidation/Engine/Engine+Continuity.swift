@@ -120,7 +120,8 @@ extension Engine {
   /// Another look at the publication while the stream flows: what was taken out and put back since the last one has
   /// left changes out, and the stream does not tell.
   mutating func noticePublication(_ facts: SourceFacts) {
-    let present = RuleSetFingerprint(configuration.rules, publication: facts.publication)
+    notePublication(facts)
+    let present = RuleSetFingerprint(configuration.rules, publication: publication)
     guard present != fingerprint else { return }
     forgetPlaces()
     for gap in gaps(present.differences(from: fingerprint)) { openGap(gap.reason, rules: gap.rules) }
@@ -128,6 +129,16 @@ extension Engine {
     guard source.phase == .streaming else { return }
     // Not before: the watermark that names the new set has to name the flush as well.
     fingerprint = present
+    writeRuleSet()
+  }
+
+  mutating func notePublication(_ facts: SourceFacts) {
+    publication = facts.publication
+    lookedAt = Set(configuration.rules.map(\.table))
+  }
+
+  /// The next watermark names the present set of rules, and the set goes with it.
+  mutating func writeRuleSet() {
     rewriteWatermarkHead()
     for target in targets.indices {
       targets[target].owesRuleSet = true

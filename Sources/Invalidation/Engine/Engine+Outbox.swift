@@ -186,6 +186,7 @@ extension Engine {
       targets[target].ledger.append(reading.position)
       targets[target].needsWatermark = true
     }
+    takeReplacement()
   }
 
   // MARK: Rows

@@ -21,7 +21,8 @@ extension Engine {
       return start(StartPlan(position: position, gaps: [], continues: true))
     }
     forgetChain()
-    fingerprint = RuleSetFingerprint(configuration.rules, publication: facts.publication)
+    notePublication(facts)
+    fingerprint = RuleSetFingerprint(configuration.rules, publication: publication)
     confirmed.restart(at: facts.confirmedFlush)
     source.phase = .judging
     for target in targets.indices where targets[target].isConnected { ask(target) }
@@ -162,6 +163,8 @@ extension Engine {
     source.blocker = nil
     source.phase = .down(retryAt: retryAt)
     queries.link = .down(retryAt: .max)
+    // The transaction whose end it waited for comes again, as a whole.
+    takeReplacement()
   }
 
   /// Forgets everything that the stream will bring again. What is in flight to Redis stays.

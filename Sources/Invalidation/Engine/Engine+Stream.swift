@@ -146,6 +146,7 @@ extension Engine {
       barrier.commitLast()
       for target in targets.indices { targets[target].ledger.append(end, waiting: number) }
     }
+    takeReplacement()
   }
 
   @inline(__always)

@@ -142,7 +142,7 @@ extension Engine {
   }
 
   /// The server is asked for its facts as well: DDL that is told of from here on needs another look.
-  private mutating func reconnectQuery() {
+  mutating func reconnectQuery() {
     queries.link = .connecting
     queries.changesLookedFor = queries.changes.count
     emit(.reconnectQuery)

@@ -11,9 +11,9 @@ import DequeModule
 /// (`Engine+Stream`) or of an outbox (`Engine+Outbox`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
 /// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), partitions
 /// (`Engine+Partitions`), tables by name (`Engine+NamedTables`), replica identities (`Engine+BareTables`), flushes
-/// (`Engine+Flush`) and time (`Engine+Timers`).
+/// (`Engine+Flush`), other rules (`Engine+RuleReplacement`) and time (`Engine+Timers`).
 package struct Engine: Sendable {
-  let configuration: EngineConfiguration
+  private(set) var configuration: EngineConfiguration
   /// Of the rules, and of the publication as it was looked at last.
   var fingerprint: RuleSetFingerprint
   let encoder: BatchEncoder
@@ -32,6 +32,12 @@ package struct Engine: Sendable {
   var secondDeletes: SecondDeletes
   var confirmed: ConfirmedPosition
   var flushes = FlushState()
+  /// Rules that take the place of the present ones when the transaction that is being read has ended.
+  var replacement: RuleSet?
+  /// `SourceFacts.publication` at the last look at the catalogue.
+  var publication: [TableName: String] = [:]
+  /// The ruled tables of then.
+  var lookedAt: Set<TableName> = []
   /// The ruled tables that were partitioned at the last look at the catalogue.
   var partitioned: Set<TableName> = []
   /// The ruled tables that were themselves partitions of one then.
@@ -71,12 +77,7 @@ package struct Engine: Sendable {
       // What was removed from an outbox is gone for good: nothing would be replayed.
       retain: configuration.mode == .notify ? .zero : configuration.retain)
     self.acceptsGapsBefore = configuration.acceptGap ? LSN(.max) : nil
-    statistics.ruleNames = configuration.rules.map(\.name)
-    statistics.keysDeleted = configuration.rules.map { _ in 0 }
-    for rule in configuration.rules where !statistics.tables.contains(rule.table) {
-      statistics.tables.append(rule.table)
-      statistics.changes.append([0, 0, 0, 0])
-    }
+    statistics.count(configuration.rules)
     runTimers()
   }
 
@@ -109,6 +110,7 @@ package struct Engine: Sendable {
     case .inputDrained: for target in targets.indices { closeSmallBatch(target) }
     case .deadlineReached: runTimers()
     case .awaited(let position): expectPosition(position)
+    case .replaceRules(let rules): replaceRules(rules)
     case .stop: stop()
     }
   }
@@ -124,6 +126,11 @@ package struct Engine: Sendable {
   /// Whether what is on the way to Redis leaves room for more.
   var hasRoomInBatches: Bool {
     targets.allSatisfy { $0.unacknowledgedBytes < RedisTarget.unacknowledgedLimit }
+  }
+
+  mutating func setRules(_ rules: RuleSet) {
+    configuration.rules = rules.rules
+    configuration.onGap = rules.onGap
   }
 
   mutating func emit(_ effect: Effect) { effects.append(effect) }

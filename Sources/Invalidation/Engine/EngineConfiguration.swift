@@ -1,4 +1,16 @@
-/// What the Engine is told once, at its creation.
+/// The rules in force.
+package struct RuleSet: Sendable {
+  package var rules: [Rule]
+  /// `on_gap`, for rules that do not name their own.
+  package var onGap: GapPolicy
+
+  package init(_ rules: [Rule], onGap: GapPolicy) {
+    self.rules = rules
+    self.onGap = onGap
+  }
+}
+
+/// What the Engine is told at its creation; the rules and their `on_gap` may be replaced later.
 package struct EngineConfiguration: Sendable {
   package var rules: [Rule]
   package var mode: SourceMode

@@ -56,6 +56,8 @@ package enum Event: Sendable {
   case deadlineReached
   /// Somebody waits for the settled watermark to cover this position (`/wait`).
   case awaited(LSN)
+  /// From the next end of a transaction on these are the rules; answered by `Effect.rulesReplaced`.
+  case replaceRules(RuleSet)
   /// The daemon is to stop: finish what is in flight, confirm, then emit `Effect.finished`.
   case stop
 }

@@ -226,6 +226,20 @@ struct FlushState: Sendable {
   /// The connection that asked for the barrier is gone: the job begins again, from its barrier.
   mutating func backToBarrier() { job = nil }
 
+  /// Goes on with other rules, from the barrier: patterns may be others. Flushes of rules that are gone are, too.
+  mutating func replaceRules(_ mapping: RuleMapping, fingerprint: [String]) {
+    backToBarrier()
+    let before = open
+    open = []
+    // The first of two equal rules that are one by now may need less than the other.
+    for var flush in before.sorted(by: { !$0.needsSecondRoundOnly && $1.needsSecondRoundOnly }) {
+      guard let rule = mapping(flush.rule), !open.contains(where: { $0.rule == rule }) else { continue }
+      flush.rule = rule
+      open.append(flush)
+    }
+    rewrite(fingerprint)
+  }
+
   /// The target's connection is gone, and with it the cursor.
   mutating func restartScan(_ target: Int) { job?.scans[target] = Scan() }
 

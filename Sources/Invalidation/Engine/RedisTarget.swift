@@ -134,6 +134,17 @@ struct RedisTarget: Sendable {
     unacknowledgedBytes = 0
   }
 
+  /// Goes on with other rules; keys of those that are gone leave the next batch, and what is on the way is not counted for
+  /// them.
+  mutating func replaceRules(_ mapping: RuleMapping) {
+    open.follow(mapping)
+    for index in inFlight.indices {
+      inFlight[index].ruleCounts = inFlight[index].ruleCounts.compactMap { entry in
+        mapping(Int(entry.rule)).map { Batch.RuleCount(rule: UInt32($0), count: entry.count) }
+      }
+    }
+  }
+
   /// Forgets the keys that no batch holds yet.
   mutating func dropOpen() {
     open.removeAll(keepingCapacity: true)

@@ -35,7 +35,7 @@ struct SecondDeletes: Sendable {
   private let waitsForReplicas: Bool
   private var lanes: [Lane] = []
   /// For each rule its lane; -1 for a rule whose keys are deleted once.
-  private let laneOfRule: [Int]
+  private var laneOfRule: [Int]
   private var pendingByRule: [Int]
   private(set) var keyCount = 0
   private(set) var byteCount = 0
@@ -43,15 +43,34 @@ struct SecondDeletes: Sendable {
   init(rules: [Rule], hasReplicas: Bool) {
     waitsForReplicas = hasReplicas
     pendingByRule = rules.map { _ in 0 }
-    var delays: [Int64] = []
-    laneOfRule = rules.map { rule in
-      guard hasReplicas || rule.redeleteAfter != nil else { return -1 }
-      let delay = rule.redeleteAfter?.wholeNanoseconds ?? 0
-      if let lane = delays.firstIndex(of: delay) { return lane }
-      delays.append(delay)
-      return delays.count - 1
+    laneOfRule = []
+    laneOfRule = rules.map { lane(for: $0) }
+  }
+
+  /// -1 for a rule whose keys are deleted once.
+  private mutating func lane(for rule: Rule) -> Int {
+    guard waitsForReplicas || rule.redeleteAfter != nil else { return -1 }
+    let delay = rule.redeleteAfter?.wholeNanoseconds ?? 0
+    if let lane = lanes.firstIndex(where: { $0.delay == delay }) { return lane }
+    lanes.append(Lane(delay: delay))
+    return lanes.count - 1
+  }
+
+  /// Goes on with other rules. What waits keeps its delay; keys of rules that are gone are forgotten.
+  mutating func replaceRules(_ rules: [Rule], _ mapping: RuleMapping) {
+    pendingByRule = rules.map { _ in 0 }
+    (keyCount, byteCount) = (0, 0)
+    for lane in lanes.indices {
+      for index in lanes[lane].chunks.indices {
+        lanes[lane].chunks[index].keys.follow(mapping)
+        let keys = lanes[lane].chunks[index].keys
+        for rule in keys.rules { pendingByRule[Int(rule)] += 1 }
+        keyCount += keys.count
+        byteCount += keys.byteCount
+      }
     }
-    lanes = delays.map { Lane(delay: $0) }
+    lanes.removeAll { $0.chunks.isEmpty }
+    laneOfRule = rules.map { lane(for: $0) }
   }
 
   /// Whether any rule asks for second deletes.

@@ -6,6 +6,8 @@ package struct Statistics: Sendable, Equatable {
   package var tables: [TableName] = []
   /// Keys whose delete was acknowledged, by rule, in the order of the rules.
   package var keysDeleted: [UInt64] = []
+  /// The same of rules that were replaced.
+  package var keysOfGoneRules: UInt64 = 0
   package var ruleNames: [String] = []
   /// How many of the deleted keys were there.
   package var keysHit: UInt64 = 0
@@ -43,6 +45,30 @@ package struct Statistics: Sendable, Equatable {
   }
 
   package init() {}
+
+  /// Of all rules, also of those that are gone.
+  package var allKeysDeleted: UInt64 { keysDeleted.reduce(keysOfGoneRules, &+) }
+
+  /// Begins to count for these rules.
+  mutating func count(_ rules: [Rule]) {
+    ruleNames = rules.map(\.name)
+    keysDeleted = rules.map { _ in 0 }
+    tables = []
+    for rule in rules where !tables.contains(rule.table) { tables.append(rule.table) }
+    changes = tables.map { _ in [0, 0, 0, 0] }
+  }
+
+  /// Goes on with other rules: what stays keeps its counts.
+  mutating func count(_ rules: [Rule], in places: RuleMapping) {
+    let before = self
+    count(rules)
+    for (old, keys) in before.keysDeleted.enumerated() {
+      if let new = places(old) { keysDeleted[new] += keys } else { keysOfGoneRules += keys }
+    }
+    for (old, table) in before.tables.enumerated() {
+      if let new = tables.firstIndex(of: table) { changes[new] = before.changes[old] }
+    }
+  }
 }
 
 /// Counts of durations in fixed buckets, as Prometheus wants them.

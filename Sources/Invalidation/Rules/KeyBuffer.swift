@@ -30,10 +30,13 @@ package struct KeyBuffer: Sendable, Equatable {
     rules.removeAll(keepingCapacity: keepingCapacity)
   }
 
-  /// Appends the keys `first...` of another buffer.
-  mutating func append(_ other: KeyBuffer, _ index: Int) {
+  /// Appends a key of another buffer.
+  mutating func append(_ other: KeyBuffer, _ index: Int) { append(other, index, rule: other.rules[index]) }
+
+  /// Appends a key of another buffer for another rule.
+  mutating func append(_ other: KeyBuffer, _ index: Int, rule: UInt32) {
     bytes.append(contentsOf: other.bytes[other.range(index)])
-    close(rule: other.rules[index])
+    close(rule: rule)
   }
 
   // MARK: Writing one key

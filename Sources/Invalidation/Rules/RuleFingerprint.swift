@@ -37,14 +37,17 @@ struct RuleSetFingerprint: Equatable, Sendable {
   /// One for the set of entries: the order of the rules does not matter.
   var whole: String
 
-  /// `publication` is that of `SourceFacts`.
-  init(_ rules: [Rule], publication: [TableName: String]) {
+  /// `publication` is that of `SourceFacts`; the catalogue was not asked yet about the tables that are `unseen`.
+  init(_ rules: [Rule], publication: [TableName: String], unseen: Set<TableName> = []) {
     self.rules = rules.map(\.fingerprint)
     entries = zip(rules, self.rules).map { rule, fingerprint in
-      fingerprint + "-" + shortHash(publication[rule.table] ?? "")
+      let isUnseen = unseen.contains(rule.table)
+      return fingerprint + "-" + (isUnseen ? Self.unseen : shortHash(publication[rule.table] ?? ""))
     }
     whole = shortHash(entries.sorted().joined(separator: " "))
   }
+
+  private static let unseen = "?"
 
   /// As it is stored: the watermark's `rules` that it belongs to, then the entries.
   var text: [UInt8] { Array(([whole] + entries).joined(separator: " ").utf8) }
@@ -74,6 +77,7 @@ struct RuleSetFingerprint: Equatable, Sendable {
   private func differences(from known: ArraySlice<String>) -> Differences {
     var differences = Differences()
     for index in rules.indices where !known.contains(entries[index]) {
+      if known.contains(rules[index] + "-" + Self.unseen) { continue }
       if known.contains(where: { $0.hasPrefix(rules[index] + "-") }) {
         differences.republished.append(index)
       } else {

@@ -161,6 +161,21 @@ final class Installation: Sendable {
     return started
   }
 
+  /// Writes other rules into the file of the running cdcd and sends SIGHUP; does not wait.
+  func reload(_ text: String) throws {
+    setRules(text)
+    let cdcd = try cdcd
+    _ = try configuration(httpPort: cdcd.httpPort, named: "cdcd.yaml")
+    cdcd.process.signal(SIGHUP)
+  }
+
+  /// Waits until the log of the running cdcd has so many lines with this text.
+  func expectLog(_ text: String, count: Int = 1) throws {
+    try eventually("the log says \(text)") {
+      try cdcd.process.output.split(separator: "\n").count { $0.contains(text) } >= count
+    }
+  }
+
   /// Waits until earlier changes are settled, caches a value under each key and grants a lease on it, runs the
   /// statements, waits until they are settled, and answers with those of the keys that went, in the order given. A lease has to go exactly when
   /// its key goes.
