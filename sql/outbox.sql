@@ -15,13 +15,13 @@ CREATE TABLE IF NOT EXISTS cdcd.outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- The quoted name of a table. With A also * (any table) or catalogue (none, but its description).
+  -- The quoted name of a table. With A also * (any table) or catalogue (none, but its description); with K the word keys.
   rel text NOT NULL,
-  -- I, U, D, T: rows that were inserted, updated or deleted, a TRUNCATE. A: DDL.
+  -- I, U, D, T: rows that were inserted, updated or deleted, a TRUNCATE. A: DDL. K: keys that somebody named.
   -- ?: a change of which the rows could not be told, with the error's code.
   op "char" NOT NULL,
   -- Of I, U and D a list: {"new": row}, {"old": row}, {"old": row, "new": row}, or {"both": row} where an update
-  -- touched none of the columns. A row has the text of each column, as PostgreSQL prints it.
+  -- touched none of the columns. A row has the text of each column, as PostgreSQL prints it. Of K a list of texts.
   rows jsonb,
   -- About how many bytes that is, not compressed.
   size integer NOT NULL DEFAULT 0);
@@ -202,15 +202,36 @@ BEGIN
   EXECUTE format('DROP FUNCTION IF EXISTS cdcd.%I() CASCADE', 'capture_' || number);
 END $$;
 
-REVOKE ALL ON FUNCTION cdcd.wake(), cdcd.watch(regclass, text[]), cdcd.attach(regclass), cdcd.unwatch(regclass) FROM PUBLIC;
+-- For applications: has these keys deleted when the transaction commits, and not if it, or the savepoint, is rolled back.
+-- For keys that no rule derives; a rule with `messages: true` takes them. NULL is no key.
+CREATE OR REPLACE FUNCTION cdcd.invalidate(VARIADIC keys text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  INSERT INTO cdcd.outbox (rel, op, rows, size)
+  SELECT 'keys', 'K', jsonb_agg(key ORDER BY number), sum(octet_length(key))
+  FROM unnest(keys) WITH ORDINALITY AS named (key, number) WHERE key IS NOT NULL GROUP BY (number - 1) / 500;
+  IF FOUND THEN PERFORM cdcd.wake(); END IF;
+END $$;
+-- As with the triggers' functions: whoever owns the outbox may put a trigger on it.
+DO $do$
+BEGIN
+  EXECUTE 'ALTER FUNCTION cdcd.invalidate(text[]) OWNER TO '
+    || (SELECT relowner::regrole FROM pg_class WHERE oid = 'cdcd.outbox'::regclass);
+END $do$;
+
+REVOKE ALL ON FUNCTION cdcd.wake(), cdcd.watch(regclass, text[]), cdcd.attach(regclass), cdcd.unwatch(regclass),
+  cdcd.invalidate(text[]) FROM PUBLIC;
 -- `cdcd check` looks for this version.
-COMMENT ON TABLE cdcd.outbox IS 'cdcd 1';
+COMMENT ON TABLE cdcd.outbox IS 'cdcd 2';
 
 -- A role of its own for the daemon, which did not install this, needs:
 --   GRANT USAGE ON SCHEMA cdcd TO daemon; GRANT SELECT, DELETE ON cdcd.outbox TO daemon;
 --   GRANT SELECT, UPDATE ON cdcd.progress TO daemon; GRANT SELECT ON cdcd.watched TO daemon;
+-- A role that names keys needs, since whoever may do that can have any key deleted, and make the outbox grow:
+--   GRANT USAGE ON SCHEMA cdcd TO application; GRANT EXECUTE ON FUNCTION cdcd.invalidate(text[]) TO application;
 -- To take it all away again:
 --   SELECT cdcd.unwatch(relation) FROM cdcd.watched;
---   DROP FUNCTION cdcd.watch(regclass, text[]), cdcd.attach(regclass), cdcd.unwatch(regclass), cdcd.wake();
+--   DROP FUNCTION cdcd.watch(regclass, text[]), cdcd.attach(regclass), cdcd.unwatch(regclass), cdcd.wake(),
+--     cdcd.invalidate(text[]);
 --   DROP TABLE cdcd.outbox, cdcd.progress, cdcd.watched;
 --   DROP SCHEMA cdcd;     -- when ddl-triggers.sql is not installed there

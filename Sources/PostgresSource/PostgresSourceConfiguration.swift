@@ -2,12 +2,13 @@ package import Invalidation
 
 /// The columns that one rule reads.
 package struct RuleColumns: Sendable {
-  package var table: TableName
+  /// Nil for a rule that is about no table.
+  package var table: TableName?
   package var columns: [String]
   /// Also of old rows: the rule follows updates or deletes.
   package var ofOldRows: Bool
 
-  package init(table: TableName, columns: [String], ofOldRows: Bool) {
+  package init(table: TableName?, columns: [String], ofOldRows: Bool) {
     self.table = table
     self.columns = columns
     self.ofOldRows = ofOldRows

@@ -118,7 +118,7 @@ extension ReplicationConnection {
     let options =
       configuration.mode == .wal2json
       ? "\"format-version\" '2', \"include-xids\" 'true', \"include-lsn\" 'true', \"include-timestamp\" 'true',"
-        + " \"add-msg-prefixes\" 'cdcd.ddl'"
+        + " \"add-msg-prefixes\" 'cdcd.ddl,cdcd'"
       : "proto_version '1', publication_names " + publications + ", messages 'true'"
     try session.ask(
       "START_REPLICATION SLOT " + replicationQuoted(configuration.slot, "\"")

@@ -222,12 +222,13 @@ extension ServerFacts {
       """
   }
 
-  /// Number, schema, table and columns of each such rule.
+  /// Number, schema, table and columns of each such rule that is about a table.
   private static func values(_ rules: [RuleColumns], where isWanted: (RuleColumns) -> Bool) -> String {
-    rules.enumerated().filter { isWanted($1) }.map { number, rule in
+    rules.enumerated().filter { isWanted($1) }.compactMap { number, rule in
+      guard let table = rule.table else { return nil }
       let columns = rule.columns.map(CatalogSession.quoted(literal:)).joined(separator: ", ")
-      return "(\(number), \(CatalogSession.quoted(literal: rule.table.schema)), "
-        + "\(CatalogSession.quoted(literal: rule.table.name)), ARRAY[\(columns)]::name[])"
+      return "(\(number), \(CatalogSession.quoted(literal: table.schema)), "
+        + "\(CatalogSession.quoted(literal: table.name)), ARRAY[\(columns)]::name[])"
     }.joined(separator: ", ")
   }
 }

@@ -112,7 +112,7 @@ import Testing
         #"r.yaml:10:15: found "0", expected keys a second, 1 to 10000000"#,
         "r.yaml:11:7: found a text, expected a mapping with the keys of http",
         #"r.yaml:12:9: found "flsh", expected one of flush, halt, ignore; the nearest is "flush""#,
-        #"r.yaml:14:5: found an unknown key, "tabel", expected one of name, table, on, when_changed, where, keys, redelete_after, pattern, on_gap; the nearest is "table""#,
+        #"r.yaml:14:5: found an unknown key, "tabel", expected one of name, table, on, when_changed, where, keys, redelete_after, pattern, on_gap, messages; the nearest is "table""#,
         #"r.yaml:14:5: found no key "table" in a rule, expected table"#,
         #"r.yaml:15:22: found the unknown function "lowr" in the template "user:{id|lowr}", expected one of lower, upper, trim, url, md5, sha1, sha256; the nearest is "lower""#,
       ])
@@ -343,6 +343,34 @@ import Testing
     (
       "rules: [{name: a, table: users, keys: ['u:{id}']},\n  {name: a, table: users, keys: ['v:{id}']}]\n",
       #"2:10: found a second rule named "a", expected each rule's name once: the first is at line 1"#
+    ),
+    (
+      "rules: [{messages: true, pattern: 'n:*', table: users}]\n",
+      "1:49: found table, which a rule of messages does not have, expected those of messages, name, redelete_after, pattern, on_gap alone"
+    ),
+    (
+      "rules: [{messages: true, pattern: 'n:*', keys: ['u:{id}']}]\n",
+      "1:48: found keys, which a rule of messages does not have, expected those of messages, name, redelete_after, pattern, on_gap alone"
+    ),
+    (
+      "rules: [{messages: true, patern: 'n:*', on_gap: halt}]\n",
+      #"1:26: found an unknown key, "patern", expected one of messages, name, redelete_after, pattern, on_gap, table, on, when_changed, where, keys; the nearest is "pattern""#
+    ),
+    (
+      "rules: [{messages: false, pattern: 'n:*'}]\n",
+      #"1:20: found "false", expected true; a rule about rows has no messages:"#
+    ),
+    (
+      "rules: [{messages: true}]\n",
+      "1:9: found a rule of messages without a pattern to flush by, expected pattern: with a glob that covers the keys which messages name, or on_gap: halt or on_gap: ignore"
+    ),
+    (
+      "rules: [{messages: true, on_gap: ignore, redelete_after: 1s}]\n",
+      "1:9: found a rule of messages without a pattern to flush by, expected pattern: with a glob that covers the keys which messages name, or no second deletes (redelete_after, source.replicas)"
+    ),
+    (
+      "rules: [{messages: true, pattern: 'n:*'},\n  {messages: true, name: b, pattern: 'm:*'}]\n",
+      "2:3: found a second rule of messages, expected one of them: the first is at line 1"
     ),
     (
       "rules: [{name: '', table: users, keys: ['u:{id}']}]\n",

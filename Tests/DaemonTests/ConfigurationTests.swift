@@ -194,6 +194,18 @@ import Testing
     #expect(rules.map(\.onGap) == [.halt, .ignore, nil, nil])
   }
 
+  @Test func takesMessages() throws {
+    let rules = try Self.rules(
+      #"- {messages: true, pattern: "note:*", redelete_after: 1s, on_gap: halt}"#
+        + "\n- {name: messages, table: users, keys: ['a:{id}']}")
+    #expect(
+      rules[0]
+        == Rule(messages: "messages#2", pattern: "note:*", onGap: .halt, redeleteAfter: .seconds(1)))
+    #expect(rules[0].flushPatterns == [Array("note:*".utf8)])
+    let rule = try Self.rules("- {messages: true, on_gap: ignore}")[0]
+    #expect(rule == Rule(messages: "messages", onGap: .ignore) && rule.flushPatterns.isEmpty)
+  }
+
   /// The pattern is for what the templates do not cover, so it comes on top of theirs.
   @Test func aPatternDoesNotHideTheTemplates() throws {
     let rules = try Self.rules(#"- {table: users, keys: ["a:{id}", "{id}:b"], pattern: "*:b"}"#)

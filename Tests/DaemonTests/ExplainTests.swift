@@ -12,6 +12,7 @@ import Testing
         - {name: count, table: users, on: [insert, delete, truncate], keys: ['users:count']}
         - {name: paid, table: orders, when_changed: [total], where: {status: paid}, keys: ['order:{id}']}
         - {name: odd, table: odd, keys: ['{id}'], on_gap: halt}
+        - {messages: true, pattern: 'note:*'}
       """
     return try Configuration.read(text, file: "r.yaml", environment: [:]).rules
   }
@@ -30,6 +31,7 @@ import Testing
         .init(rule: "count", keys: [], reason: "its on: does not name update"),
         .init(rule: "paid", keys: [], reason: "its table is public.orders"),
         .init(rule: "odd", keys: [], reason: "its table is public.odd"),
+        .init(rule: "messages", keys: [], reason: "it takes the keys that messages name, and no row's"),
       ])
   }
 

@@ -33,9 +33,7 @@ extension RealServers {
     func leastPrivileges() throws {
       let installation = try installation(start: false) { $0.postgresSettings = ["wal_level=replica"] }
       try installation.setUp()
-      let grants = try Self.script.get().split(separator: "\n")
-        .filter { $0.contains("TO daemon;") }.map { $0.drop { "- ".contains($0) } }
-      try installation.postgres.query("CREATE ROLE daemon LOGIN; " + grants.joined(separator: " "))
+      try installation.postgres.query("CREATE ROLE daemon LOGIN; " + (try grants(to: "daemon")))
       installation.setSource(
         installation.postgres.url.replacingOccurrences(of: "postgres@", with: "daemon@"))
       try installation.startCDCD().waitUntilReady()
@@ -43,6 +41,43 @@ extension RealServers {
         try installation.keysGone(of: ["user:1", "user:2"], after: "INSERT INTO users VALUES (1)")
           == ["user:1"])
       try eventually("the outbox is empty") { try rowsInOutbox(installation) == "0" }
+    }
+
+    private func grants(to role: String) throws -> String {
+      try Self.script.get().split(separator: "\n").filter { $0.contains("TO \(role);") }
+        .map { $0.drop { "- ".contains($0) } }.joined(separator: " ")
+    }
+
+    @Test("who names keys needs the rights that sql/outbox.sql names, and none on the outbox")
+    func leastPrivilegesOfApplications() throws {
+      let installation = try installation()
+      try installation.postgres.query("CREATE ROLE application LOGIN")
+      let application = try PostgresClient(port: installation.postgres.port, user: "application")
+      let call = "SELECT cdcd.invalidate('user:1')"
+      try installation.postgres.query("GRANT USAGE ON SCHEMA cdcd TO application")
+      #expect(throws: PostgresClient.ServerError.self) { try application.rows(call) }
+      try installation.postgres.query(try grants(to: "application"))
+      try application.rows(call)
+      #expect(throws: PostgresClient.ServerError.self) { try application.rows("SELECT FROM cdcd.outbox") }
+    }
+
+    @Test("an outbox of before cdcd.invalidate is told, renewed, and its function is the outbox's owner's")
+    func olderOutbox() throws {
+      let installation = try installation()
+      try installation.postgres.query(
+        """
+        DROP FUNCTION cdcd.invalidate(text[]); COMMENT ON TABLE cdcd.outbox IS 'cdcd 1';
+        CREATE ROLE maker; ALTER TABLE cdcd.outbox OWNER TO maker
+        """)
+      let check = try installation.command("check")
+      #expect(check.status == 1 && check.output.contains("no outbox of this version"), "\(check.output)")
+      try installation.setUp()
+      #expect(
+        try installation.postgres.value(
+          "SELECT proowner::regrole FROM pg_proc WHERE oid = 'cdcd.invalidate(text[])'::regprocedure")
+          == "maker")
+      let again = try installation.command("check")
+      #expect(!again.output.contains("no outbox of this version"), "\(again.output)")
     }
 
     @Test("NOTIFY keeps a transaction from being prepared; with source.wakeup: poll it can be")

@@ -25,10 +25,11 @@ import Testing
     #expect(try decode(TestMessage.commit(end: 0x1_0000_0000)).0 == .commit(end: LSN(0x1_0000_0000)))
     #expect(try decode(TestMessage.truncate([7, 8])).0 == .truncate(relations: [7, 8]))
     #expect(
-      try decode(TestMessage.logicalMessage()).0 == .logicalMessage(prefix: "cdcd", content: 19..<22))
+      try decode(TestMessage.logicalMessage()).0
+        == .logicalMessage(prefix: "cdcd", isTransactional: true, content: 19..<22))
     #expect(
-      try decode(TestMessage.logicalMessage(prefix: "", [])).0
-        == .logicalMessage(prefix: "", content: 15..<15))
+      try decode(TestMessage.logicalMessage(prefix: "", [], isTransactional: false)).0
+        == .logicalMessage(prefix: "", isTransactional: false, content: 15..<15))
   }
 
   @Test func readsRelations() throws {

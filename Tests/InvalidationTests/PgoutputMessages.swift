@@ -123,10 +123,12 @@ enum TestMessage {
     return writer.bytes
   }
 
-  static func logicalMessage(prefix: String = "cdcd", _ content: [UInt8] = [1, 2, 3]) -> [UInt8] {
+  static func logicalMessage(
+    prefix: String = "cdcd", _ content: [UInt8] = [1, 2, 3], isTransactional: Bool = true
+  ) -> [UInt8] {
     var writer = MessageWriter()
     writer.int8(UInt8(ascii: "M"))
-    writer.int8(1)
+    writer.int8(isTransactional ? 1 : 0)
     writer.int64(99)
     writer.text(prefix)
     writer.int32(UInt32(content.count))

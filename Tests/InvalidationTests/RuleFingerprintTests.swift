@@ -45,6 +45,17 @@ import Testing
       stored.differences(from: [], of: stored.whole) == .init(), "the watermark says that nothing changed")
   }
 
+  @Test func aRuleOfMessagesIsOneMore() {
+    let stored = set([(Self.users, "u:")])
+    func present(_ name: String, _ pattern: String) -> RuleSetFingerprint {
+      RuleSetFingerprint(
+        [rule(Self.users, key: "u:"), Rule(messages: name, pattern: pattern)], publication: [Self.users: "1"])
+    }
+    let first = present("messages", "note:*")
+    #expect(first.differences(from: stored.text, of: stored.whole) == .init(changed: [1]))
+    #expect(present("m", "n:*").differences(from: first.text, of: first.whole) == .init())
+  }
+
   @Test func namesAreNoPartOfIt() {
     #expect(
       rule(Self.users, key: "u:", name: "a").fingerprint == rule(Self.users, key: "u:", name: "b").fingerprint

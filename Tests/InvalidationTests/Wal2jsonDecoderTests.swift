@@ -65,9 +65,10 @@ struct Wal2jsonDecoderTests {
   @Test func messages() throws {
     let message = try decode(Self.message)
     #expect(message.prefix.map(message.string) == "cdcd")
-    #expect(message.content.map(message.string) == #"key "user":42"#)
+    #expect(message.content.map(message.string) == #"key "user":42"# && message.isTransactional)
     let outside = try decode(Self.outside)
     #expect(outside.xid == nil && outside.commitTime == nil && outside.content?.isEmpty == true)
+    #expect(!outside.isTransactional)
   }
 
   @Test func membersInAnyOrderAndUnknownOnes() throws {

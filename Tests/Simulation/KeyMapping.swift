@@ -9,6 +9,7 @@ enum KeyMapping {
 
   static func keys(of change: Change) -> Keys {
     var keys = Keys()
+    if change.kind == .message { keys.required = change.keys }
     switch change.table {
     case .users: users(change, &keys)
     case .orders:
@@ -29,9 +30,9 @@ enum KeyMapping {
     }
   }
 
-  /// Whether some rule can produce the key.
+  /// Whether some rule can produce the key, or a message names it.
   static func isDerivable(_ key: String) -> Bool {
-    ["user:", "mail:", "vip:", "name:", "edit:", "order[v1]:"].contains { key.hasPrefix($0) }
+    ["user:", "mail:", "vip:", "name:", "edit:", "order[v1]:", "note:"].contains { key.hasPrefix($0) }
       || (key.hasPrefix("cart:{") && key.hasSuffix("}")) || key.hasSuffix(":bare")
   }
 
@@ -77,7 +78,7 @@ enum KeyMapping {
   /// How long after it is visible a change's keys are deleted once more for the sake of plain SETs, in a world whose
   /// shortest `redelete_after` is `shortest`; 0 for never.
   static func redeleteDelay(of key: String, _ shortest: Int64) -> Int64 {
-    if key.hasPrefix("user:") || key.hasPrefix("mail:") { return shortest }
+    if ["user:", "mail:", "note:"].contains(where: key.hasPrefix) { return shortest }
     if key.hasPrefix("order[v1]:") || key.hasPrefix("cart:") { return 2 * shortest }
     return 0
   }

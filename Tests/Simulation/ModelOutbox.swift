@@ -25,10 +25,12 @@ final class ModelOutbox {
     for change in commit.changes where !change.isLeftOut {
       for (table, operation, content) in OutboxEncoder.rows(change) {
         if operation == .alter, world.options.mutation == .silentDDL { continue }
+        if operation == .keys, world.options.mutation == .silentMessages { continue }
         let row = OutboxRow(
           id: nextID, xid: UInt32(truncatingIfNeeded: commit.xid),
           writtenAt: world.serverClock(at: commit.time),
-          relation: "\"public\".\"\(table.name)\"", operation: operation.rawValue,
+          relation: operation == .keys ? "keys" : "\"public\".\"\(table.name)\"",
+          operation: operation.rawValue,
           content: Array(content.utf8))
         entries.append(Entry(id: nextID, commit: commit, row: row))
         nextID += 1
@@ -85,6 +87,8 @@ enum OutboxEncoder {
     case .update: row(change, .update, [("new", change.new), ("old", change.old)])
     case .truncate: change.tables.filter(\.isPublished).map { ($0, .truncate, "") }
     case .alter: [(change.table, .alter, "\"ALTER TABLE\"")]
+    case .message:
+      [(change.table, .keys, "[" + change.keys.map(Wal2jsonEncoder.quoted).joined(separator: ", ") + "]")]
     }
   }
 

@@ -173,7 +173,7 @@ final class ModelPostgres {
     let changes = changes.map { change in
       var change = change
       change.isLeftOut =
-        change.kind != .truncate && change.kind != .alter && change.table.isPublished
+        ![.truncate, .alter, .message].contains(change.kind) && change.table.isPublished
         && !publication.carries(change.table)
       if let old = change.old, change.table == .users, old.id % 2 == 0, world.options.mode != .notify {
         change.isBare = hasBareTable

@@ -53,6 +53,14 @@ struct MutationTests {
     }
   }
 
+  @Test(arguments: SourceMode.allCases)
+  func silentMessages(mode: SourceMode) {
+    discover(.silentMessages, within: 5) {
+      $0.mode = mode
+      $0.messagePerMille = 400
+    }
+  }
+
   @Test(arguments: [SourceMode.pgoutput, .wal2json])
   func partitionsUnknown(mode: SourceMode) {
     discover(.noPartitions, within: 5) {

@@ -50,7 +50,8 @@ struct StreamedChange {
       return [StreamedChange(change: change, tables: tables.map { StreamedTable(table: $0) })]
     }
     switch change.kind {
-    case .alter: return [StreamedChange(change: change, tables: [StreamedTable(table: .users)])]
+    case .alter, .message:
+      return [StreamedChange(change: change, tables: [StreamedTable(table: change.table)])]
     case .truncate:
       let tables = change.tables.filter(\.isPublished).flatMap { table in
         let partitions = change.partition.map { [$0] } ?? Partition.allCases

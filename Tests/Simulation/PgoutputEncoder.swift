@@ -109,7 +109,7 @@ struct PgoutputEncoder {
       int32(UInt32(streamed.tables.count))
       bytes.append(1)
       for table in streamed.tables { int32(table.oid) }
-    case .alter: break
+    case .alter, .message: break
     }
   }
 

@@ -33,8 +33,8 @@ struct Row: Equatable {
 
 /// One row change of a transaction.
 struct Change {
-  /// `alter` is DDL that changes every row, told by a logical message.
-  enum Kind { case insert, update, delete, truncate, alter }
+  /// `alter` is DDL that changes every row, told by a logical message; `message` is one by which the application names keys.
+  enum Kind { case insert, update, delete, truncate, alter, message }
   var kind: Kind
   var table: Table
   var old: Row?
@@ -48,6 +48,8 @@ struct Change {
   var toastUnchanged = false
   /// The publication did not carry its table when it was made.
   var isLeftOut = false
+  /// Of a message.
+  var keys: [String] = []
   /// Its partition's replica identity is the primary key alone, and its root's message says FULL.
   var isBare = false
 
@@ -82,7 +84,9 @@ enum Schema {
 
   static func rules(_ variant: RuleVariant, of options: WorldOptions) -> [Rule] {
     let isOnce = options.mutation == .noSecondDeletes
-    var rules = rules(redeleteAfter: isOnce ? 0 : options.redeleteAfter, options.adjustRule)
+    var rules = rules(
+      redeleteAfter: isOnce ? 0 : options.redeleteAfter, takingMessages: options.messagePerMille > 0,
+      options.adjustRule)
     switch variant {
     case .all: break
     case .fewer:
@@ -98,9 +102,11 @@ enum Schema {
     return rules
   }
 
-  /// With a `redelete_after` for users, twice as long for orders and none for the others; 0 for none at all.
-  private static func rules(redeleteAfter shortest: Int64, _ adjust: (inout Rule) -> Void) -> [Rule] {
-    let rules = [
+  /// With a `redelete_after` for users and messages, twice as long for orders and none for the others; 0 for none at all.
+  private static func rules(
+    redeleteAfter shortest: Int64, takingMessages: Bool, _ adjust: (inout Rule) -> Void
+  ) -> [Rule] {
+    var rules = [
       Rule(
         name: "users", table: users,
         templates: [
@@ -124,6 +130,12 @@ enum Schema {
         name: "edits", table: users, operations: [.update],
         templates: [template("edit:{id}", .literal(bytes("edit:")), .column("id", []))]),
     ]
+    if takingMessages {
+      rules.append(
+        Rule(
+          messages: "messages", pattern: "note:*",
+          redeleteAfter: shortest > 0 ? .nanoseconds(shortest) : nil))
+    }
     return rules.map { rule in
       var rule = rule
       adjust(&rule)

@@ -35,7 +35,7 @@ enum Wal2jsonEncoder {
       let hasRoot = change.partition == nil && streamed.tables.contains { $0.partition != nil }
       let root = hasRoot ? [StreamedTable(table: .users)] : []
       return (root + streamed.tables).map { object(head("T", $0)) }
-    case .alter: return []
+    case .alter, .message: return []
     }
   }
 

@@ -187,6 +187,9 @@ final class Walsender {
         let content = "ALTER TABLE\n\"public\".\"\(change.change.table.name)\""
         texts.append(Wal2jsonEncoder.message(prefix: "cdcd.ddl", content))
       }
+      if change.change.kind == .message, world.options.mutation != .silentMessages {
+        texts.append(Wal2jsonEncoder.message(prefix: "cdcd", lines(change.change.keys)))
+      }
       texts += Wal2jsonEncoder.change(change)
     }
     func frame(_ lsn: UInt64, _ text: String) -> [UInt8] {
@@ -223,6 +226,12 @@ final class Walsender {
     _ streamed: StreamedChange, _ commit: Commit, _ add: (UInt64, (inout PgoutputEncoder) -> Void) -> Void
   ) {
     let change = streamed.change
+    if change.kind == .message {
+      guard world.options.mutation != .silentMessages else { return }
+      return add(commit.firstLSN) {
+        $0.message(commit.firstLSN, transactional: true, prefix: "cdcd", lines(change.keys))
+      }
+    }
     for table in streamed.tables where change.kind != .alter && knownRelations.insert(table).inserted {
       if random.chance(100) { add(0) { $0.type() } }
       add(0) { $0.relation(table, isBare: change.isBare && table.partition != nil) }
@@ -240,6 +249,8 @@ final class Walsender {
     // The table is described anew before its next change.
     knownRelations = knownRelations.filter { $0.table != change.table }
   }
+
+  private func lines(_ keys: [String]) -> String { keys.map { "key " + $0 }.joined(separator: "\n") }
 
   private func keepalive(replyRequested: Bool) {
     client.deliver(

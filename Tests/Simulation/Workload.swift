@@ -15,6 +15,8 @@ final class Workload {
 
   unowned let world: World
   private var random: Randomness
+  /// Of messages, apart from the rest.
+  private var messages: Randomness
   private var rows: [[Int: Row]] = Table.allCases.map { _ in [:] }
   /// Ids of each table in order of insertion, since dictionaries have no order to rely on.
   private var ids: [[Int]] = Table.allCases.map { _ in [] }
@@ -35,6 +37,7 @@ final class Workload {
   init(world: World) {
     self.world = world
     self.random = world.random.split()
+    self.messages = Randomness(seed: world.seed ^ 0x4E07_E5)
     for table in Table.allCases {
       for id in 1...world.options.rowCount where random.chance(700) { apply(insertion(table, id)) }
     }
@@ -59,7 +62,7 @@ final class Workload {
   // MARK: A transaction
 
   private func begin() {
-    let changes = compose()
+    let changes = naming(compose())
     guard !changes.isEmpty || random.chance(100) else { return }
     let postgres = world.postgres
     let xid = postgres.assignXid()
@@ -87,7 +90,9 @@ final class Workload {
   private func finish(_ transaction: Transaction) {
     open.removeAll { $0 === transaction }
     let postgres = world.postgres
-    let isRuled = transaction.changes.contains { $0.table == .users || $0.table == .orders }
+    let isRuled = transaction.changes.contains {
+      $0.table == .users || $0.table == .orders || $0.kind == .message
+    }
     let changes = transaction.changes
     let isTold = world.options.isStory && changes.contains { $0.kind == .truncate }
     let aborts = random.chance(100) && stuckFor == nil && !isTold
@@ -159,6 +164,24 @@ final class Workload {
     }
     // A savepoint rollback: work that leaves nothing but a burnt xid, which `begin` adds.
     if changes.count > 1, random.chance(50) { changes.removeLast() }
+    return changes
+  }
+
+  /// With a message of the application now and then, among its rows or alone.
+  private func naming(_ changes: [Change]) -> [Change] {
+    guard world.options.messagePerMille > 0, messages.chance(world.options.messagePerMille) else {
+      return changes
+    }
+    var changes = changes
+    for _ in 0..<(1 + messages.below(2)) {
+      // Its table is that of no rule.
+      var change = Change(kind: .message, table: .audit)
+      let first = messages.below(world.options.rowCount)
+      for number in 0..<min(1 + messages.below(3), world.options.rowCount) {
+        change.keys.append("note:\(1 + (first + number) % world.options.rowCount)")
+      }
+      changes.insert(change, at: messages.below(changes.count + 1))
+    }
     return changes
   }
 
@@ -316,6 +339,7 @@ final class Workload {
     var keys = ["mail:ann@x.org", "mail:bob@x.org", "mail:zoë@x.org"]
     for id in 1...world.options.rowCount {
       keys += ["user:\(id)", "vip:\(id)", "name:\(id)", "edit:\(id)", "order[v1]:\(id)", "cart:{\(id)}"]
+      if world.options.messagePerMille > 0 { keys.append("note:\(id)") }
     }
     return keys
   }

@@ -24,6 +24,8 @@ struct WorldOptions {
     case positionAfterSnapshot
     /// DDL is not told: the event triggers are missing.
     case silentDDL
+    /// Messages by which applications name keys do not come.
+    case silentMessages
     /// Feedback confirms on receipt.
     case confirmEarly
     /// The Engine knows of no replica and no `redelete_after`.
@@ -75,6 +77,8 @@ struct WorldOptions {
   var deletePercent = 15
   var truncatePerMille = 10
   var alterPerMille = 0
+  /// Of 1,000 transactions, those that name keys in a message.
+  var messagePerMille = 0
   /// What the stream is written in.
   var mode = SourceMode.pgoutput
   /// Of an outbox: NOTIFY wakes the daemon.
@@ -143,6 +147,7 @@ struct WorldOptions {
     turnsPerStatus = random.pick([1, 3, 5, 7])
     defer { drawSecondDeletes(seed, allowed) }
     defer { drawMode(seed) }
+    drawMessages(seed)
     drawPartitions(seed)
     guard wantsFaults else {
       checksProgress = true
@@ -172,6 +177,11 @@ struct WorldOptions {
     partitioned = random.chance(250)
     losslessCrash = random.chance(800)
     losslessFailover = random.chance(500)
+  }
+
+  private mutating func drawMessages(_ seed: UInt64) {
+    var random = Randomness(seed: seed ^ 0x4E07_E5)
+    if random.chance(300) { messagePerMille = random.pick([50, 400]) }
   }
 
   private mutating func drawMode(_ seed: UInt64) {

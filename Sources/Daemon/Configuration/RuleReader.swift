@@ -8,27 +8,34 @@ extension ConfigurationReader {
     guard let entries = list(node, of: "rules") else { return [] }
     var rules: [Rule] = []
     var names: [String: Place?] = [:]
+    var messages: [Node] = []
     for entry in entries {
-      guard let rule = rule(entry, onGap: onGap, hasReplicas: hasReplicas, names: &names) else { continue }
-      rules.append(rule)
+      let takesMessages = entry.mapping?["messages"] != nil
+      if takesMessages { messages.append(entry) }
+      let rule =
+        takesMessages
+        ? messageRule(entry, onGap: onGap, hasReplicas: hasReplicas, names: &names)
+        : rule(entry, onGap: onGap, hasReplicas: hasReplicas, names: &names)
+      if let rule { rules.append(rule) }
     }
+    refuseSecond(messages)
     Self.nameNameless(&rules)
     return rules
   }
 
-  /// The table's name, with #2, #3, ... when that is taken.
+  /// The table's name, or `messages`, with #2, #3, ... when that is taken.
   private static func nameNameless(_ rules: inout [Rule]) {
     var taken = Set(rules.map(\.name))
     var numbers: [String: Int] = [:]
     for index in rules.indices where rules[index].name.isEmpty {
-      let table = rules[index].table.description
-      var name = table
-      var number = numbers[table] ?? 2
+      let subject = rules[index].table?.description ?? "messages"
+      var name = subject
+      var number = numbers[subject] ?? 2
       while !taken.insert(name).inserted {
-        name = "\(table)#\(number)"
+        name = "\(subject)#\(number)"
         number += 1
       }
-      numbers[table] = number
+      numbers[subject] = number
       rules[index].name = name
     }
   }
@@ -39,7 +46,10 @@ extension ConfigurationReader {
   ) -> Rule? {
     let fields = fields(
       of: node, of: "a rule",
-      known: ["name", "table", "on", "when_changed", "where", "keys", "redelete_after", "pattern", "on_gap"],
+      known: [
+        "name", "table", "on", "when_changed", "where", "keys", "redelete_after", "pattern", "on_gap",
+        "messages",
+      ],
       required: ["table", "keys"])
     guard let fields else { return nil }
     let name = name(fields["name"], names: &names)
@@ -51,18 +61,72 @@ extension ConfigurationReader {
     let pattern = pattern(fields["pattern"])
     let ruleOnGap: GapPolicy? = ruleChoice(fields["on_gap"])
     let redeleteAfter = redeleteAfter(fields["redelete_after"])
-    if fields["pattern"] == nil {
-      if hasReplicas || fields["redelete_after"] != nil {
-        requirePrefixes(templates, unless: "no second deletes (redelete_after, source.replicas)")
-      } else if ruleOnGap ?? onGap == .flush {
-        requirePrefixes(templates, unless: "on_gap: halt or on_gap: ignore")
-      }
+    if let alternative = Self.alternativeToPattern(fields, hasReplicas, ruleOnGap ?? onGap) {
+      requirePrefixes(templates, unless: alternative)
     }
     guard let table else { return nil }
     return Rule(
       name: name ?? "", table: table, operations: operations, whenChanged: whenChanged,
       conditions: conditions, templates: templates.map(\.template), pattern: pattern, onGap: ruleOnGap,
       redeleteAfter: redeleteAfter)
+  }
+
+  /// What would let the rule do without the pattern that it lacks; nil when it has one, or needs none.
+  private static func alternativeToPattern(
+    _ fields: [String: Node], _ hasReplicas: Bool, _ onGap: GapPolicy
+  ) -> String? {
+    guard fields["pattern"] == nil else { return nil }
+    if hasReplicas || fields["redelete_after"] != nil {
+      return "no second deletes (redelete_after, source.replicas)"
+    }
+    return onGap == .flush ? "on_gap: halt or on_gap: ignore" : nil
+  }
+
+  // MARK: - Messages
+
+  /// A rule with `messages: true`, which has neither a table nor what is made of its rows.
+  private mutating func messageRule(
+    _ node: Node, onGap: GapPolicy, hasReplicas: Bool, names: inout [String: Place?]
+  ) -> Rule? {
+    let own = ["messages", "name", "redelete_after", "pattern", "on_gap"]
+    let ofRows = ["table", "on", "when_changed", "where", "keys"]
+    guard let fields = fields(of: node, of: "a rule of messages", known: own + ofRows) else { return nil }
+    requireTrue(fields["messages"])
+    for name in ofRows {
+      guard let value = fields[name] else { continue }
+      problem(
+        "\(name), which a rule of messages does not have",
+        expected: "those of \(own.joined(separator: ", ")) alone", at: value.place)
+    }
+    let name = name(fields["name"], names: &names)
+    let pattern = pattern(fields["pattern"])
+    let ruleOnGap: GapPolicy? = ruleChoice(fields["on_gap"])
+    let redeleteAfter = redeleteAfter(fields["redelete_after"])
+    if let alternative = Self.alternativeToPattern(fields, hasReplicas, ruleOnGap ?? onGap) {
+      requirePattern(of: node, unless: alternative)
+    }
+    return Rule(messages: name ?? "", pattern: pattern, onGap: ruleOnGap, redeleteAfter: redeleteAfter)
+  }
+
+  private mutating func requireTrue(_ node: Node?) {
+    let expected = "true; a rule about rows has no messages:"
+    guard let node, let text = literal(node, expected: expected), text.value != "true" else { return }
+    problem(text.shown, expected: expected, at: text.place)
+  }
+
+  /// Which keys messages named is known by nothing else when one of them was missed.
+  private mutating func requirePattern(of node: Node, unless alternative: String) {
+    problem(
+      "a rule of messages without a pattern to flush by",
+      expected: "pattern: with a glob that covers the keys which messages name, or \(alternative)",
+      at: node.place)
+  }
+
+  private mutating func refuseSecond(_ rules: [Node]) {
+    for rule in rules.dropFirst() {
+      let line = rules[0].place.map { ": the first is at line \($0.line)" } ?? ""
+      problem("a second rule of messages", expected: "one of them\(line)", at: rule.place)
+    }
   }
 
   private mutating func redeleteAfter(_ node: Node?) -> Duration? {

@@ -29,7 +29,7 @@ package struct ChangeReport: Sendable, Equatable {
     isIncomplete = false
     lines = []
     for (index, rule) in rules.enumerated() {
-      var line = Line(rule: rule.name, keys: [], reason: "its table is \(rule.table)")
+      var line = Line(rule: rule.name, keys: [], reason: Self.otherSubject(rule))
       if rule.table == change.table {
         let missing = Self.missingColumns(rule, change)
         if !missing.isEmpty, rule.operations.contains(change.operation) {
@@ -42,6 +42,10 @@ package struct ChangeReport: Sendable, Equatable {
       }
       lines.append(line)
     }
+  }
+
+  private static func otherSubject(_ rule: Rule) -> String {
+    rule.table.map { "its table is \($0)" } ?? "it takes the keys that messages name, and no row's"
   }
 
   private static func missingColumns(_ rule: Rule, _ change: DescribedChange) -> String {

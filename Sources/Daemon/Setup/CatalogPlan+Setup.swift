@@ -32,7 +32,7 @@ extension CatalogPlan {
       // Of every table, published or not.
     } else if let publication = try PublicationFacts.read(source.publication, from: session) {
       plan.complete(publication, tables, user: slot.user, readsGenerated: readsGenerated)
-    } else if !tables.isEmpty {
+    } else if !tables.isEmpty || configuration.rules.contains(where: \.takesMessages) {
       plan.create(source.publication, tables, user: slot.user, readsGenerated: readsGenerated)
       if slot.slot != nil { plan.findings.append(Self.slotOlderThanPublication(source)) }
     }
@@ -41,6 +41,11 @@ extension CatalogPlan {
       plan.steps.append(Self.creation(ofSlot: source.slot, source.mode, session.serverVersion))
     }
     return plan
+  }
+
+  /// Without tables, for messages alone, the publication is empty.
+  private static func tables(_ tables: [RuledTable]) -> String {
+    tables.isEmpty ? "" : "FOR TABLE \(list(tables)) "
   }
 
   /// ONLY, because tables that inherit from a published one would be published too, whatever their identity.
@@ -68,7 +73,7 @@ extension CatalogPlan {
       Step(
         problem: "There is no publication \(name). Without one nothing is streamed.",
         statement:
-          "CREATE PUBLICATION \(CatalogSession.quoted(identifier: name)) FOR TABLE \(Self.list(tables)) "
+          "CREATE PUBLICATION \(CatalogSession.quoted(identifier: name)) \(Self.tables(tables))"
           + "WITH (publish = 'insert, update, delete, truncate'"
           + (readsGenerated ? ", publish_generated_columns = stored);" : ");")))
   }

@@ -61,7 +61,8 @@ extension CatalogPlan {
   /// As at the end of `sql/outbox.sql`.
   private static let outboxRemoval = """
     SELECT cdcd.unwatch(relation) FROM cdcd.watched;
-    DROP FUNCTION cdcd.watch(regclass, text[]), cdcd.attach(regclass), cdcd.unwatch(regclass), cdcd.wake();
+    DROP FUNCTION IF EXISTS cdcd.watch(regclass, text[]), cdcd.attach(regclass), cdcd.unwatch(regclass), cdcd.wake(),
+      cdcd.invalidate(text[]);
     DROP TABLE cdcd.outbox, cdcd.progress, cdcd.watched;
     """
 

@@ -18,7 +18,7 @@ enum ConditionCheck {
       """)
     var findings: [Finding] = []
     for rule in rules where !rule.conditions.isEmpty {
-      guard let table = try RuledTable.read(rule.table, from: session) else { continue }
+      guard let name = rule.table, let table = try RuledTable.read(name, from: session) else { continue }
       for condition in rule.conditions {
         guard let column = table.columns.first(where: { $0.name == condition.column }) else { continue }
         for value in condition.values.compactMap({ $0 }) {

@@ -22,7 +22,7 @@ package enum IdentityCoverage {
   /// The tables of the rules, each once, in the order of the file.
   static func tableNames(of rules: [Rule]) -> [TableName] {
     var names: [TableName] = []
-    for rule in rules where !names.contains(rule.table) { names.append(rule.table) }
+    for table in rules.compactMap(\.table) where !names.contains(table) { names.append(table) }
     return names
   }
 

@@ -40,7 +40,7 @@ struct OutboxFacts {
 
   /// The comments tell; they are written by the same file.
   private static let query = """
-    SELECT pg_catalog.obj_description(pg_catalog.to_regclass('cdcd.outbox'), 'pg_class') IS NOT DISTINCT FROM 'cdcd 1',
+    SELECT pg_catalog.obj_description(pg_catalog.to_regclass('cdcd.outbox'), 'pg_class') IS NOT DISTINCT FROM 'cdcd 2',
       pg_catalog.obj_description(pg_catalog.to_regprocedure('cdcd.wake()'), 'pg_proc'), CURRENT_USER,
       CASE WHEN pg_catalog.to_regnamespace('cdcd') IS NULL
         THEN pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')

@@ -134,7 +134,7 @@ extension Engine {
 
   mutating func notePublication(_ facts: SourceFacts) {
     publication = facts.publication
-    lookedAt = Set(configuration.rules.map(\.table))
+    lookedAt = Set(configuration.rules.compactMap(\.table))
   }
 
   /// The next watermark names the present set of rules, and the set goes with it.

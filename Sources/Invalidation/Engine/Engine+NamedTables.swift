@@ -16,6 +16,9 @@ extension Engine {
     case .message:
       guard let prefix = decoder.prefix, let content = decoder.content else { return }
       if decoder.matches(prefix, "cdcd.ddl") { tableChanged(by: decoder.text.span.extracting(content)) }
+      if decoder.matches(prefix, "cdcd") {
+        keysNamed(by: decoder.text.span.extracting(content), isTransactional: decoder.isTransactional)
+      }
     case .insert, .update, .delete, .truncate: change(decoder, message)
     }
   }
@@ -56,7 +59,7 @@ extension Engine {
   mutating func described(_ relation: Relation, as tables: Set<TableName>) -> Relation {
     guard configuration.mode != .pgoutput else { return relation }
     var columns: [String] = []
-    for rule in configuration.rules where tables.contains(rule.table) {
+    for rule in configuration.rules where rule.concerns(tables) {
       columns += rule.columns.filter { !columns.contains($0) }
     }
     if configuration.mode == .wal2json { stream.named.read(columns, of: relation.identifier) }
@@ -82,7 +85,7 @@ extension Engine {
 
   func missingColumnProblem(_ rule: Int, in missing: [Int: String]) -> String {
     let rule = (
-      name: configuration.rules[rule].name, table: configuration.rules[rule].table,
+      name: configuration.rules[rule].name, table: configuration.rules[rule].table?.description ?? "",
       columns: missing[rule] ?? ""
     )
     return "rule \(rule.name): table \(rule.table) has no column \(rule.columns); mend the rule, or the table"

@@ -202,6 +202,7 @@ extension Engine {
       case .delete?: try change(.delete, column: 2, row)
       case .truncate?: if let table = try table(row.relation) { truncate(at: table.index) }
       case .alter?: tableChanged(by: try word(row.content), name: row.relation)
+      case .keys?: try keysNamed(in: row)
       case .unknown?: try rowsUntold(of: row.relation, error: try word(row.content))
       case nil: throw DecodeError(problem: "an unknown op", offset: 0)
       }

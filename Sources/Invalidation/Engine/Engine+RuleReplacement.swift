@@ -43,7 +43,7 @@ extension Engine {
   }
 
   private mutating func noticeReplacement(_ mapping: RuleMapping) {
-    let tables = Set(configuration.rules.map(\.table))
+    let tables = Set(configuration.rules.compactMap(\.table))
     let present = RuleSetFingerprint(
       configuration.rules, publication: publication, unseen: tables.subtracting(lookedAt))
     let differences = present.differences(from: fingerprint)

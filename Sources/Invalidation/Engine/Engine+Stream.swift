@@ -38,7 +38,9 @@ extension Engine {
     case .commit(let end): commit(end)
     case .relation(let relation): place(relation)
     case .truncate(let relations): truncate(relations, message)
-    case .logicalMessage("cdcd.ddl", let content): tableChanged(by: message.extracting(content))
+    case .logicalMessage("cdcd.ddl", _, let content): tableChanged(by: message.extracting(content))
+    case .logicalMessage("cdcd", let isTransactional, let content):
+      keysNamed(by: message.extracting(content), isTransactional: isTransactional)
     case .logicalMessage, .irrelevant: break
     }
   }
@@ -87,7 +89,7 @@ extension Engine {
   }
 
   /// Sends the keys in `scratch` on: into the batches, or to the barrier.
-  private mutating func distribute() {
+  mutating func distribute() {
     guard let transaction = decideDestination() else { return malformed("a change outside a transaction") }
     if transaction.destination == .batches {
       addToBatches(stream.scratch)

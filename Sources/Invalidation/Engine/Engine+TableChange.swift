@@ -21,7 +21,7 @@ extension Engine {
     }
     guard !rules.isEmpty else { return }
     // The flush covers it, so the next Relation message is no news.
-    let tables = Set(rules.map { configuration.rules[$0].table })
+    let tables = Set(rules.compactMap { configuration.rules[$0].table })
     stream.known = stream.known.filter { $1.tables.isDisjoint(with: tables) }
     report(
       .info, "ddl",
@@ -40,7 +40,7 @@ extension Engine {
   /// Of the table with this quoted name; a word without quotes, but for *, only has the catalogue looked at. Nil when it
   /// cannot be read.
   private func rules(toldBy name: String) -> [Int]? {
-    if name == "*" { return Array(configuration.rules.indices) }
+    if name == "*" { return rules(of: Set(statistics.tables)) }
     guard name.utf8.first == UInt8(ascii: "\"") else { return [] }
     guard let table = try? TableName(sql: name) else { return nil }
     // A partition that was made while a DROP of it waited for its locks: the event trigger had noted no ancestors.
@@ -79,7 +79,7 @@ extension Engine {
   }
 
   func rules(of tables: Set<TableName>) -> [Int] {
-    configuration.rules.indices.filter { tables.contains(configuration.rules[$0].table) }
+    configuration.rules.indices.filter { configuration.rules[$0].concerns(tables) }
   }
 
   /// A replay describes a table as it is known by now, so that it tells nothing of a change that it brings again.

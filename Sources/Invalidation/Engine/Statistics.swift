@@ -54,7 +54,7 @@ package struct Statistics: Sendable, Equatable {
     ruleNames = rules.map(\.name)
     keysDeleted = rules.map { _ in 0 }
     tables = []
-    for rule in rules where !tables.contains(rule.table) { tables.append(rule.table) }
+    for table in rules.compactMap(\.table) where !tables.contains(table) { tables.append(table) }
     changes = tables.map { _ in [0, 0, 0, 0] }
   }
 

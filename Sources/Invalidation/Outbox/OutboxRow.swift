@@ -8,6 +8,8 @@ package struct OutboxRow: Sendable, Equatable {
     case truncate = 0x54  // T
     /// DDL.
     case alter = 0x41  // A
+    /// Keys that the application names.
+    case keys = 0x4B  // K
     /// A change of which the rows could not be told.
     case unknown = 0x3F  // ?
   }

@@ -25,7 +25,7 @@ struct PgoutputDecoder {
     case delete(relation: UInt32)
     case truncate(relations: [UInt32])
     /// Of `pg_logical_emit_message()`; `content` is where its bytes lie.
-    case logicalMessage(prefix: String, content: Range<Int>)
+    case logicalMessage(prefix: String, isTransactional: Bool, content: Range<Int>)
     /// Origin and Type: nothing depends on them.
     case irrelevant
   }
@@ -159,11 +159,13 @@ struct PgoutputDecoder {
   }
 
   private static func logicalMessage(_ cursor: inout ByteCursor) throws(DecodeError) -> Message {
-    try cursor.skip(9)
+    let isTransactional = try cursor.uint8() & 1 == 1
+    try cursor.skip(8)
     let prefix = try cursor.string()
     let length = Int(try cursor.uint32())
     let start = cursor.offset
     try cursor.skip(length)
-    return .logicalMessage(prefix: prefix, content: start..<start + length)
+    return .logicalMessage(
+      prefix: prefix, isTransactional: isTransactional, content: start..<start + length)
   }
 }

@@ -42,6 +42,8 @@ struct Wal2jsonDecoder {
   private(set) var hasIdentity = false
   private(set) var prefix: Range<Int>?
   private(set) var content: Range<Int>?
+  /// Of a message: it belongs to a transaction, and is gone with it.
+  private(set) var isTransactional = false
 
   /// Decodes the message that starts at `offset` and must end where `bytes` end.
   mutating func decode(_ bytes: Span<UInt8>, at offset: Int) throws(DecodeError) {
@@ -72,6 +74,7 @@ struct Wal2jsonDecoder {
     hasIdentity = false
     (xid, position, end, commitTime) = (nil, nil, nil, nil)
     (schema, table, prefix, content) = (nil, nil, nil, nil)
+    isTransactional = false
   }
 
   /// What each action needs is there.
@@ -108,6 +111,8 @@ struct Wal2jsonDecoder {
       prefix = try cursor.string(into: &text)
     } else if matches(name, "content") {
       content = try cursor.string(into: &text)
+    } else if matches(name, "transactional") {
+      isTransactional = try cursor.scalar(into: &text) == .boolean(true)
     } else {
       try cursor.skipValue(&text)
     }

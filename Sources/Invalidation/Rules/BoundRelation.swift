@@ -17,8 +17,8 @@ package struct BoundRelation: Sendable {
     self.relation = relation
     self.tables = tables
     self.rules = rules.enumerated().compactMap { index, rule in
-      guard tables.contains(rule.table) else { return nil }
-      let moves = rule.table != relation.table || moving.contains(rule.table)
+      guard rule.concerns(tables) else { return nil }
+      let moves = rule.table != relation.table || rule.concerns(moving)
       return BoundRule(rule, index: index, relation: relation, rowsMove: moves)
     }
   }

@@ -29,7 +29,7 @@ package enum GapPolicy: String, Hashable, Sendable, CaseIterable {
   case flush, halt, ignore
 }
 
-/// One entry of `rules:`: which keys the rows of a table stand for.
+/// One entry of `rules:`: which keys the rows of a table stand for, or that logical messages may name keys.
 package struct Rule: Hashable, Sendable {
   /// One line of `where:`: the column's text is one of the values; a nil value stands for NULL.
   package struct Condition: Hashable, Sendable {
@@ -43,7 +43,8 @@ package struct Rule: Hashable, Sendable {
   }
 
   package var name: String
-  package var table: TableName
+  /// Nil for the rule of the logical messages: they name its keys, so that it has neither columns nor templates.
+  package var table: TableName?
   package var operations: Operations
   /// Updates that change none of these columns are ignored; empty means every update counts.
   package var whenChanged: [String]
@@ -73,6 +74,26 @@ package struct Rule: Hashable, Sendable {
     self.onGap = onGap
     self.redeleteAfter = redeleteAfter
   }
+
+  /// A rule that takes the keys which logical messages name (`messages: true`). `pattern` covers those keys.
+  package init(
+    messages name: String, pattern: String? = nil, onGap: GapPolicy? = nil, redeleteAfter: Duration? = nil
+  ) {
+    self.name = name
+    self.table = nil
+    self.operations = []
+    self.whenChanged = []
+    self.conditions = []
+    self.templates = []
+    self.pattern = pattern
+    self.onGap = onGap
+    self.redeleteAfter = redeleteAfter
+  }
+
+  package var takesMessages: Bool { table == nil }
+
+  /// Whether its table is one of these.
+  func concerns(_ tables: Set<TableName>) -> Bool { table.map(tables.contains) ?? false }
 
   /// The glob patterns that cover every key of the rule: one for each template that begins with a literal, and
   /// `pattern` for those that do not. Empty when there is such a template and no `pattern`: the rule cannot be

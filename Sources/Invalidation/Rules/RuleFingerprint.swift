@@ -6,6 +6,10 @@ extension Rule {
   package var fingerprint: String {
     var text = ""
     func add(_ part: String) { text += String(part.utf8.count) + ":" + part }
+    guard let table else {
+      add("messages")
+      return shortHash(text)
+    }
     add(table.schema)
     add(table.name)
     add(String(operations.rawValue))
@@ -41,8 +45,9 @@ struct RuleSetFingerprint: Equatable, Sendable {
   init(_ rules: [Rule], publication: [TableName: String], unseen: Set<TableName> = []) {
     self.rules = rules.map(\.fingerprint)
     entries = zip(rules, self.rules).map { rule, fingerprint in
-      let isUnseen = unseen.contains(rule.table)
-      return fingerprint + "-" + (isUnseen ? Self.unseen : shortHash(publication[rule.table] ?? ""))
+      let isUnseen = rule.concerns(unseen)
+      let published = rule.table.flatMap { publication[$0] } ?? ""
+      return fingerprint + "-" + (isUnseen ? Self.unseen : shortHash(published))
     }
     whole = shortHash(entries.sorted().joined(separator: " "))
   }

@@ -13,7 +13,7 @@ extension EntryPoint {
     switch message {
     case .insert, .update, .delete:
       for image in [images.old, images.new] where image.isPresent { try requireSlices(of: image, in: bytes) }
-    case .logicalMessage(_, let content):
+    case .logicalMessage(_, _, let content):
       try require(content.upperBound <= bytes.count, "the content lies outside of the message")
     case .begin, .commit, .relation, .truncate, .irrelevant: break
     }

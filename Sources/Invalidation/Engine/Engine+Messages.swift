@@ -1,0 +1,55 @@
+/// Messages by which an application names keys that no rule derives: logical messages with the prefix `cdcd`, and rows that
+/// `cdcd.invalidate` (`sql/outbox.sql`) wrote. Each comes among the rows of its transaction, and its keys go the same way as
+/// theirs.
+extension Engine {
+  /// The rule that takes them, and whose pattern covers what they should have named.
+  private var messageRule: Int? { configuration.rules.firstIndex(where: \.takesMessages) }
+
+  /// A logical message with these lines.
+  mutating func keysNamed(by content: Span<UInt8>, isTransactional: Bool) {
+    guard let rule = messageRule else { return refuse([.noRule]) }
+    guard isTransactional else { return refuse([.notTransactional]) }
+    let problems = KeyMessage.decode(content, rule: UInt32(rule), into: &stream.scratch)
+    sendOn(problems)
+  }
+
+  /// A row of the outbox with a list of texts.
+  mutating func keysNamed(in row: OutboxRow) throws(DecodeError) {
+    guard let rule = messageRule else { return refuse([.noRule]) }
+    var problems: [KeyMessage.Problem] = []
+    defer { sendOn(problems) }
+    var text: [UInt8] = []
+    let content = row.content.span
+    var cursor = JSONCursor(content)
+    try cursor.take(UInt8(ascii: "["))
+    if cursor.skip(UInt8(ascii: "]")) { return }
+    repeat {
+      let key = try cursor.string(into: &text)
+      let problem = stream.scratch.append(named: key, of: text.span, rule: UInt32(rule))
+      if let problem, !problems.contains(problem) { problems.append(problem) }
+    } while try cursor.goesOn(until: UInt8(ascii: "]"))
+    try cursor.end()
+  }
+
+  /// The keys in `scratch`, and what became of the others.
+  private mutating func sendOn(_ problems: [KeyMessage.Problem]) {
+    if !stream.scratch.isEmpty {
+      distribute()
+      stream.scratch.removeAll(keepingCapacity: true)
+    }
+    refuse(problems)
+  }
+
+  /// Whoever sent it relies on a delete that nobody can make: what it may have meant is flushed.
+  private mutating func refuse(_ problems: [KeyMessage.Problem]) {
+    guard !problems.isEmpty else { return }
+    statistics.malformedMessages += 1
+    let rule = messageRule
+    for problem in problems where stream.reported.insert(problem.rawValue).inserted {
+      report(
+        .error, "malformed_message", "a message that names keys was refused: " + problem.rawValue,
+        rule: rule.map { configuration.rules[$0].name })
+    }
+    if let rule { openGap(.malformedMessage, rules: [rule]) }
+  }
+}

@@ -1,0 +1,61 @@
+/// The content of a logical message with the prefix `cdcd`, by which a transaction names keys that no rule derives. A line
+/// for each key, which goes to the line's end, byte for byte; empty lines mean nothing:
+///
+///     key user:42
+///     key user:42:orders
+///
+/// Source: README, "Keys that no rule derives".
+enum KeyMessage {
+  /// Why a message, or a line of it, names no key: for the log, with the remedy, and without the key.
+  enum Problem: String, Sendable {
+    case noRule = "no rule takes messages; add `- messages: true` to the rules"
+    case notTransactional =
+      "it waits for no commit; send it by pg_logical_emit_message(true, 'cdcd', ...)"
+    case unknownLine = "a line does not begin with `key` and a blank; write `key user:42` in each"
+    case emptyKey = "a key is empty; name one"
+    case zeroByte = "a key has a zero byte, at which wal2json ends a message; name keys without"
+    case tooLong = "a key is longer than 1 MiB; name shorter ones"
+    case ownKey = "a key begins with cdcd:wm: or cdcd:rules:, and is cdcd's own; cache nothing there"
+  }
+
+  /// Appends the keys, and answers what is wrong with the other lines, each problem once.
+  static func decode(_ content: Span<UInt8>, rule: UInt32, into keys: inout KeyBuffer) -> [Problem] {
+    var problems: [Problem] = []
+    var start = 0
+    while start < content.count {
+      var end = start
+      while end < content.count, content[end] != UInt8(ascii: "\n") { end += 1 }
+      if start < end, let problem = line(content, start..<end, rule, &keys), !problems.contains(problem) {
+        problems.append(problem)
+      }
+      start = end + 1
+    }
+    return problems
+  }
+
+  private static func line(
+    _ content: Span<UInt8>, _ line: Range<Int>, _ rule: UInt32, _ keys: inout KeyBuffer
+  ) -> Problem? {
+    let verb: StaticString = "key "
+    for index in 0..<verb.utf8CodeUnitCount {
+      guard index < line.count, unsafe content[line.lowerBound + index] == verb.utf8Start[index] else {
+        return .unknownLine
+      }
+    }
+    return keys.append(
+      named: line.lowerBound + verb.utf8CodeUnitCount..<line.upperBound, of: content, rule: rule)
+  }
+}
+
+extension KeyBuffer {
+  /// Appends a key that lies there in the text, or answers why it is none.
+  mutating func append(named key: Range<Int>, of text: Span<UInt8>, rule: UInt32) -> KeyMessage.Problem? {
+    if key.isEmpty { return .emptyKey }
+    if key.count > BoundRule.keyByteLimit { return .tooLong }
+    write(ColumnSlice(key), of: text)
+    let problem: KeyMessage.Problem? =
+      openBytes.contains(0) ? .zeroByte : WatermarkKeys.isOwn(openBytes) ? .ownKey : nil
+    problem == nil ? close(rule: rule) : abandon()
+    return problem
+  }
+}
