@@ -4,9 +4,9 @@ enum HostileInputs {
 
   /// By the name of the entry point.
   static let all: [String: [Input]] = [
-    "pgoutput": pgoutput, "wal2json": wal2json, "outbox": outbox, "engine-pgoutput": enginePgoutput,
-    "engine-wal2json": engineWal2json, "key-template": keyTemplate, "texts": texts, "rules-file": rulesFile,
-    "wait": wait, "explain": explain, "resp": resp,
+    "pgoutput": pgoutput, "wal2json": wal2json, "outbox": outbox, "key-message": keyMessage,
+    "engine-pgoutput": enginePgoutput, "engine-wal2json": engineWal2json, "key-template": keyTemplate,
+    "texts": texts, "rules-file": rulesFile, "wait": wait, "explain": explain, "resp": resp,
   ]
 
   private static func text(_ parts: String...) -> [UInt8] { Array(parts.joined().utf8) }
@@ -76,6 +76,13 @@ enum HostileInputs {
         message(text(#"{"action":"I","schema":"public","table":"t\#(number)"}"#)) + EngineScript.bytes("q")
       }
     },
+  ]
+
+  private static let keyMessage: [Input] = [
+    { text(times(10_000, "key a\n"), times(10_000, "a\n"), times(10_000, "key \n")) },
+    { text("key ", times(1_200_000, "a"), "\n", times(300_000, "\n")) },
+    { text("[\"", times(200_000, "\\u0041"), "\"", times(100_000, ",\"a\""), "]") },
+    { text(times(300_000, "[")) },
   ]
 
   private static let keyTemplate: [Input] = [

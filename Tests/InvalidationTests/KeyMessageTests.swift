@@ -5,7 +5,8 @@ import Testing
 @Suite struct KeyMessageTests {
   private func decode(_ content: [UInt8]) -> (keys: [[UInt8]], problems: [KeyMessage.Problem]) {
     var keys = KeyBuffer()
-    let problems = KeyMessage.decode(content.span, rule: 3, into: &keys)
+    var problems: [KeyMessage.Problem] = []
+    KeyMessage.decode(lines: content.span, rule: 3, into: &keys, &problems)
     #expect(keys.rules.allSatisfy { $0 == 3 } && keys.openByteCount == 0)
     return ((0..<keys.count).map { keys[$0] }, problems)
   }
@@ -41,6 +42,26 @@ import Testing
     content: String, keys: [String], problems: [KeyMessage.Problem]
   ) {
     #expect(decode(content) == (keys, problems))
+  }
+
+  private func decode(list: String) throws -> (keys: [String], problems: [KeyMessage.Problem]) {
+    var keys = KeyBuffer()
+    var problems: [KeyMessage.Problem] = []
+    try KeyMessage.decode(list: Array(list.utf8).span, rule: 3, into: &keys, &problems)
+    return ((0..<keys.count).map { String(decoding: keys[$0], as: UTF8.self) }, problems)
+  }
+
+  @Test func aListOfTheOutbox() throws {
+    let list = #"["user:1", "a\nb \"é\"", "", "cdcd:wm:1:cdcd", "", "user:2"]"#
+    #expect(try decode(list: list) == (["user:1", "a\nb \"é\"", "user:2"], [.emptyKey, .ownKey]))
+    #expect(try decode(list: "[]") == ([], []))
+    for length in 0..<list.utf8.count {
+      let text = String(decoding: list.utf8.prefix(length), as: UTF8.self)
+      #expect(throws: DecodeError.self, "\(text)") { try decode(list: text) }
+    }
+    for text in ["", "{}", "[1]", "[null]", #"["a""#, #"["a"] x"#, #"["a",]"#] {
+      #expect(throws: DecodeError.self, "\(text)") { try decode(list: text) }
+    }
   }
 
   @Test func aKeyHasAnyBytesUpTo1MiB() {

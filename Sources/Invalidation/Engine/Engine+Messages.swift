@@ -9,7 +9,8 @@ extension Engine {
   mutating func keysNamed(by content: Span<UInt8>, isTransactional: Bool) {
     guard let rule = messageRule else { return refuse([.noRule]) }
     guard isTransactional else { return refuse([.notTransactional]) }
-    let problems = KeyMessage.decode(content, rule: UInt32(rule), into: &stream.scratch)
+    var problems: [KeyMessage.Problem] = []
+    KeyMessage.decode(lines: content, rule: UInt32(rule), into: &stream.scratch, &problems)
     sendOn(problems)
   }
 
@@ -18,17 +19,7 @@ extension Engine {
     guard let rule = messageRule else { return refuse([.noRule]) }
     var problems: [KeyMessage.Problem] = []
     defer { sendOn(problems) }
-    var text: [UInt8] = []
-    let content = row.content.span
-    var cursor = JSONCursor(content)
-    try cursor.take(UInt8(ascii: "["))
-    if cursor.skip(UInt8(ascii: "]")) { return }
-    repeat {
-      let key = try cursor.string(into: &text)
-      let problem = stream.scratch.append(named: key, of: text.span, rule: UInt32(rule))
-      if let problem, !problems.contains(problem) { problems.append(problem) }
-    } while try cursor.goesOn(until: UInt8(ascii: "]"))
-    try cursor.end()
+    try KeyMessage.decode(list: row.content.span, rule: UInt32(rule), into: &stream.scratch, &problems)
   }
 
   /// The keys in `scratch`, and what became of the others.

@@ -1,10 +1,12 @@
-/// The content of a logical message with the prefix `cdcd`, by which a transaction names keys that no rule derives. A line
-/// for each key, which goes to the line's end, byte for byte; empty lines mean nothing:
+/// Decodes messages by which a transaction names keys that no rule derives. The content of a logical message with the prefix
+/// `cdcd` is a line for each key, which goes to the line's end, byte for byte; empty lines mean nothing:
 ///
 ///     key user:42
 ///     key user:42:orders
 ///
-/// Source: README, "Keys that no rule derives".
+/// A row of the outbox has a list: `["user:42", "user:42:orders"]`.
+///
+/// Source: README, "Keys that no rule derives", and `sql/outbox.sql`, `cdcd.invalidate`.
 enum KeyMessage {
   /// Why a message, or a line of it, names no key: for the log, with the remedy, and without the key.
   enum Problem: String, Sendable {
@@ -18,9 +20,10 @@ enum KeyMessage {
     case ownKey = "a key begins with cdcd:wm: or cdcd:rules:, and is cdcd's own; cache nothing there"
   }
 
-  /// Appends the keys, and answers what is wrong with the other lines, each problem once.
-  static func decode(_ content: Span<UInt8>, rule: UInt32, into keys: inout KeyBuffer) -> [Problem] {
-    var problems: [Problem] = []
+  /// Appends the keys that the lines name, and what is wrong with the other lines, each problem once.
+  static func decode(
+    lines content: Span<UInt8>, rule: UInt32, into keys: inout KeyBuffer, _ problems: inout [Problem]
+  ) {
     var start = 0
     while start < content.count {
       var end = start
@@ -30,7 +33,24 @@ enum KeyMessage {
       }
       start = end + 1
     }
-    return problems
+  }
+
+  /// Appends the keys of a list, and what is wrong with the others, each problem once. An error leaves those before it.
+  static func decode(
+    list content: Span<UInt8>, rule: UInt32, into keys: inout KeyBuffer, _ problems: inout [Problem]
+  ) throws(DecodeError) {
+    var text: [UInt8] = []
+    var cursor = JSONCursor(content)
+    try cursor.take(UInt8(ascii: "["))
+    if !cursor.skip(UInt8(ascii: "]")) {
+      repeat {
+        let key = try cursor.string(into: &text)
+        if let problem = keys.append(named: key, of: text.span, rule: rule), !problems.contains(problem) {
+          problems.append(problem)
+        }
+      } while try cursor.goesOn(until: UInt8(ascii: "]"))
+    }
+    try cursor.end()
   }
 
   private static func line(

@@ -3,7 +3,7 @@ import Invalidation
 extension EntryPoint {
   /// Those of the daemon's pure core, which `Tests/run` replays under address sanitizer as well.
   static let core: [EntryPoint] = [
-    pgoutput, wal2json, outbox, engine(.pgoutput), engine(.wal2json), keyTemplate, texts,
+    pgoutput, wal2json, outbox, keyMessage, engine(.pgoutput), engine(.wal2json), keyTemplate, texts,
   ]
 
   #if FUZZES_CORE_ONLY

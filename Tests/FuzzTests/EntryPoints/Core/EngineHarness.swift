@@ -19,7 +19,7 @@ struct EngineHarness {
     try handle(.redisConnected(target: 0))
     try acknowledge(.max)
     try handle(.replicationStarted(confirmedFlush: Self.facts.confirmedFlush))
-    for _ in 0..<20 {
+    for _ in 0..<30 {
       try acknowledge(.max)
       try answer([])
       try pass(milliseconds: 100)
@@ -42,6 +42,7 @@ struct EngineHarness {
     return [
       rule("users", "users", "user:{id}", "user:email:{email|lower}"), partial, again,
       rule("types", "types", "type:{{{c3}}}:{c11}:{c14|sha1}"),
+      Rule(messages: "messages", pattern: "note:*"),
     ]
   }()
 

@@ -6,8 +6,8 @@ extension EntryPoint {
     name: "wal2json",
     words: [
       #""action":"#, #""schema":"#, #""table":"#, #""columns":["#, #""identity":["#, #""name":"#, #""type":"#,
-      #""value":"#, #""prefix":"cdcd.ddl""#, #""bytea""#, #""numeric(4,1)""#, "null", "true", "-1.5e300",
-      "\\ud83d\\ude00",
+      #""value":"#, #""prefix":"cdcd.ddl""#, #""prefix":"cdcd""#, #""bytea""#, #""numeric(4,1)""#, "null",
+      "true", "-1.5e300", "\\ud83d\\ude00",
       #"{"name":"a","type":"text","value":"x"},"#, "[[[[", "{\"a\":",
     ]
   ) { bytes in
