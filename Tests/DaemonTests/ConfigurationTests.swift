@@ -139,7 +139,7 @@ import Testing
       configuration.redis.address == RedisAddress(endpoint: .unix(path: "/run/redis.sock"), database: 2))
     #expect(
       configuration.rules.map(\.name)
-        == ["public.users", "user-count", "orders", "spending", "public.order_items"])
+        == ["public.users", "user-count", "orders", "spending", "public.order_items", "messages"])
     #expect(configuration.rules.allSatisfy { !$0.flushPatterns.isEmpty })
   }
 
@@ -271,9 +271,11 @@ import Testing
           keys: ["order:{id}", "user:{user_id}:orders"]
           redelete_after: 500ms                 # for plain SET readers
           pattern: "order:*"                    # flush pattern, when the template gives none
+        - messages: true                        # keys that transactions name
+          pattern: "page:*"
       """
     let configuration = try Configuration.read(text, file: "r.yaml", environment: [:])
     #expect(configuration.source.replicas == ["host=standby"])
-    #expect(configuration.rules.map(\.redeleteAfter) == [nil, .milliseconds(500)])
+    #expect(configuration.rules.map(\.redeleteAfter) == [nil, .milliseconds(500), nil])
   }
 }

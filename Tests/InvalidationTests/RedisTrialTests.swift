@@ -35,6 +35,15 @@ import Testing
     #expect(probes.last?.pattern == "*")
   }
 
+  @Test(arguments: [("page:*", "page:0"), ("*:a?", "0:a0"), ("[ab]*", nil), (#"a\**"#, nil), (nil, nil)])
+  func messagesAreTriedWithAKeyOfTheirPattern(pattern: String?, key: String?) {
+    let rule = Rule(messages: "messages", pattern: pattern)
+    let trial = RedisTrial(rules: [rule], system: "7", slot: "s", command: .unlink, leases: true)
+    let probes = trial.probes.dropFirst(4)
+    #expect(probes.map { text($0.bytes) } == (key.map { ["unlink cdcd:l:{\($0)}", "unlink \($0)"] } ?? []))
+    #expect(probes.map(\.pattern) == (key == nil ? [] : ["cdcd:*", pattern]))
+  }
+
   @Test func theRoundTripEndsWhereItBegan() throws {
     let round = try trial(["u:{id}"]).roundTrip(history: "h")
     #expect(text(round).hasPrefix("MULTI unlink cdcd:wm:7:s:check EVAL "))

@@ -42,13 +42,28 @@ package struct RedisTrial: Sendable {
       probe("scan", [Array("0".utf8)], nil),
     ]
     let name = delete.rawValue
-    for template in rules.flatMap(\.templates) {
-      let key = template.sample
-      let pattern = template.flushPattern.map { String(decoding: $0, as: UTF8.self) } ?? "*"
+    for (key, pattern) in rules.flatMap(RedisTrial.samples) {
       if leases { probes.append(probe(name, [LeaseKey.name(of: key)], own)) }
       probes.append(probe(name, [key], pattern))
     }
     return probes
+  }
+
+  /// Keys of a rule, with globs that cover them; of messages there are none but what the pattern tells.
+  private static func samples(_ rule: Rule) -> [(key: [UInt8], pattern: String)] {
+    if rule.takesMessages {
+      guard let pattern = rule.pattern, let key = sample(of: pattern) else { return [] }
+      return [(key, pattern)]
+    }
+    return rule.templates.map { template in
+      (template.sample, template.flushPattern.map { String(decoding: $0, as: UTF8.self) } ?? "*")
+    }
+  }
+
+  /// A key that matches the glob; nil where that is more than to put a digit for each wild card.
+  private static func sample(of pattern: String) -> [UInt8]? {
+    guard !pattern.utf8.contains(where: { "[]\\".utf8.contains($0) }) else { return nil }
+    return pattern.utf8.map { "*?".utf8.contains($0) ? UInt8(ascii: "0") : $0 }
   }
 
   /// The watermark of a first batch and of the one behind it, on a key of its own that is gone again with the same
