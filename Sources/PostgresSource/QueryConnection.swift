@@ -102,7 +102,7 @@ package final class QueryConnection {
   }
 
   /// A row for the table and for each that it is a partition of; none of them is locked.
-  private static func lineageQuery(
+  static func lineageQuery(
     _ table: TableReference, _ publication: String?, _ serverVersion: Int32
   ) -> String {
     let isPublished =
@@ -129,6 +129,12 @@ package final class QueryConnection {
   }
 
   private func lineage(_ rows: [[String?]]) -> Progress {
+    guard let (lineage, snapshot) = Self.readLineage(rows) else { return .failed(unexpected("no snapshot")) }
+    return .lineage(lineage, snapshot)
+  }
+
+  /// What `lineageQuery` answered; no lineage when there is no such table, and nil when it is no answer.
+  static func readLineage(_ rows: [[String?]]) -> (lineage: TableLineage?, snapshot: TransactionSnapshot)? {
     var lineage = TableLineage(names: [], isPublished: false)
     for row in rows where row.count == 5 {
       guard let schema = row[1], let name = row[2] else { continue }
@@ -137,9 +143,9 @@ package final class QueryConnection {
       lineage.describedBy = row[4].flatMap { UInt32($0) }
     }
     guard let snapshot = (rows.first?.first ?? nil).flatMap({ TransactionSnapshot($0) }) else {
-      return .failed(unexpected("no snapshot"))
+      return nil
     }
-    return .lineage(lineage.names.isEmpty ? nil : lineage, snapshot)
+    return (lineage.names.isEmpty ? nil : lineage, snapshot)
   }
 
   private func unexpected(_ text: String) -> SourceFailure {

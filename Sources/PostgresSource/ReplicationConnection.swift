@@ -86,6 +86,41 @@ package final class ReplicationConnection {
     return .stopped
   }
 
+  /// Hands over every message that has arrived, as `drain` does, but to somebody who is no Engine: until nothing is left, or
+  /// `body` wants no more.
+  package func takeArrived(_ body: (Span<UInt8>) -> Bool) throws(SourceFailure) {
+    mayHoldInput = true
+    guard try takeHeld(body) else { return }
+    while true {
+      let isOpen = connection.consume()
+      var count = 0
+      let wantsMore = try takeHeld { payload in
+        count += 1
+        return body(payload)
+      }
+      guard wantsMore else { return }
+      if count == 0 {
+        guard isOpen else {
+          throw SourceFailure(connection.brokenConnection(), streaming: true, doing: "streaming")
+        }
+        break
+      }
+    }
+    mayHoldInput = false
+  }
+
+  /// What libpq's buffer has; false when `body` wanted no more.
+  private func takeHeld(_ body: (Span<UInt8>) -> Bool) throws(SourceFailure) -> Bool {
+    while true {
+      var wantsMore = true
+      switch connection.takeCopyData({ wantsMore = body($0) }) {
+      case .message: guard wantsMore else { return false }
+      case .nothing: return true
+      case .end: throw endOfStream()
+      }
+    }
+  }
+
   private func endOfStream() -> SourceFailure {
     guard let error = connection.endOfCopy() else {
       return SourceFailure(.shuttingDown, "PostgreSQL: the server ended the replication stream")

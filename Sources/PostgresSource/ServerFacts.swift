@@ -157,7 +157,7 @@ struct ServerFacts {
     removedTo = row[28].flatMap { LSN($0) } ?? .zero
   }
 
-  private static func numbers(_ text: String?) -> [Int] {
+  static func numbers(_ text: String?) -> [Int] {
     text.map { $0.split(separator: " ").compactMap { Int($0) } } ?? []
   }
 

@@ -7,12 +7,17 @@ extension EventLoop {
     package let code: Int32
   }
 
-  /// Runs the loop on a thread of its own, so that it never occupies one of Swift's executors.
-  package func runOnOwnThread() async throws -> Outcome {
-    try await withCheckedThrowingContinuation { continuation in
-      let failure = startThread { continuation.resume(returning: self.run()) }
-      if let failure { continuation.resume(throwing: failure) }
-    }
+  /// Runs the loop on a thread of its own.
+  package func runOnOwnThread() async throws -> Outcome { try await onOwnThread { self.run() } }
+}
+
+/// Runs what waits on a thread of its own, so that it never occupies one of Swift's executors.
+func onOwnThread<Answer: Sendable>(
+  _ body: @escaping @Sendable () throws -> Answer
+) async throws -> Answer {
+  try await withCheckedThrowingContinuation { continuation in
+    let failure = startThread { continuation.resume(with: Result { try body() }) }
+    if let failure { continuation.resume(throwing: failure) }
   }
 }
 

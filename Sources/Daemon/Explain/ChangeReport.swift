@@ -2,7 +2,7 @@ package import Invalidation
 
 /// What every rule of the file makes of a change, in words.
 package struct ChangeReport: Sendable, Equatable {
-  package struct Line: Sendable, Equatable {
+  package struct Line: Sendable, Equatable, Encodable {
     package var rule: String
     /// The keys that go.
     package var keys: [String]
@@ -36,8 +36,7 @@ package struct ChangeReport: Sendable, Equatable {
           isIncomplete = true
           line.reason = missing
         } else if let verdict = verdicts[index] {
-          line.keys = verdict.keys.map { String(decoding: $0, as: UTF8.self) }
-          line.reason = Self.reason(verdict, rule, change)
+          line = Line(verdict, rule, .rows(change.operation))
         }
       }
       lines.append(line)
@@ -46,6 +45,12 @@ package struct ChangeReport: Sendable, Equatable {
 
   private static func otherSubject(_ rule: Rule) -> String {
     rule.table.map { "its table is \($0)" } ?? "it takes the keys that messages name, and no row's"
+  }
+
+  /// Of a change in the stream: what the rules of its table make of it.
+  package init(_ change: StreamedChange, rules: [Rule]) {
+    isIncomplete = false
+    lines = change.verdicts.map { Line($0, rules[$0.rule], change.kind) }
   }
 
   private static func missingColumns(_ rule: Rule, _ change: DescribedChange) -> String {
@@ -57,30 +62,6 @@ package struct ChangeReport: Sendable, Equatable {
     }.joined(separator: "; ")
   }
 
-  private static func reason(_ verdict: Explanation.Verdict, _ rule: Rule, _ change: DescribedChange)
-    -> String?
-  {
-    switch verdict.outcome {
-    case .otherOperation:
-      let name = DescribedChange.operationNames.first { $0.value == change.operation }?.key ?? "this"
-      return "its on: does not name \(name)"
-    case .unchanged:
-      return "nothing of its when_changed (\(rule.whenChanged.joined(separator: ", "))) changed"
-    case .conditionNotMet: return "its where: holds for no row of the change"
-    case .rendered where change.operation == .truncate, .incomplete where change.operation == .truncate:
-      return truncation(rule)
-    case .incomplete: return "the rows lack a column"
-    case .rendered: return verdict.keys.isEmpty ? "a column of each of its keys is NULL" : nil
-    }
-  }
-
-  /// A truncated table has no row images: the rule's patterns are flushed.
-  private static func truncation(_ rule: Rule) -> String {
-    let patterns = rule.flushPatterns.map { String(decoding: $0, as: UTF8.self) }
-    guard !patterns.isEmpty else { return "its keys have no common beginning to flush by: on_gap decides" }
-    return "every key that matches \(patterns.joined(separator: ", ")) is flushed"
-  }
-
   /// For people: a line for each key, and one for each rule that has none.
   package var text: String {
     lines.flatMap { line in
@@ -90,9 +71,43 @@ package struct ChangeReport: Sendable, Equatable {
   }
 }
 
+extension ChangeReport.Line {
+  fileprivate init(_ verdict: Explanation.Verdict, _ rule: Rule, _ kind: StreamedChange.Kind) {
+    self.rule = rule.name
+    keys = verdict.keys.map { String(decoding: $0, as: UTF8.self) }
+    let operation: Operations? = if case .rows(let operation) = kind { operation } else { nil }
+    let hasKeys = kind == .message || operation != nil && operation != .truncate
+    reason =
+      switch verdict.outcome {
+      case .otherOperation: "its on: does not name \(operation.flatMap(DescribedChange.name) ?? "this")"
+      case .unchanged: "nothing of its when_changed (\(rule.whenChanged.joined(separator: ", "))) changed"
+      case .conditionNotMet: "its where: holds for no row of the change"
+      case .incomplete where hasKeys: "\(Self.problem(verdict, rule)); \(Self.flush(rule))"
+      case .rendered where hasKeys: verdict.keys.isEmpty ? "a column of each of its keys is NULL" : nil
+      case .rendered, .incomplete: Self.flush(rule)
+      }
+  }
+
+  private static func problem(_ verdict: Explanation.Verdict, _ rule: Rule) -> String {
+    guard let problem = verdict.problem else {
+      return "the row lacks a column that it reads, or a key would be longer than 1 MiB"
+    }
+    // The line names the rule already.
+    let name = "rule \(rule.name): "
+    return problem.hasPrefix(name) ? String(problem.dropFirst(name.count)) : problem
+  }
+
+  /// Without keys of rows the rule's patterns are flushed.
+  private static func flush(_ rule: Rule) -> String {
+    let patterns = rule.flushPatterns.map { String(decoding: $0, as: UTF8.self) }
+    guard !patterns.isEmpty else { return "its keys have no common beginning to flush by: on_gap decides" }
+    return "every key that matches \(patterns.joined(separator: ", ")) is flushed"
+  }
+}
+
 extension String {
   /// The text as it is, or in quotes with escapes where it would disturb a terminal.
-  fileprivate var printable: String {
+  var printable: String {
     let isPlain = unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) }
     return isPlain ? self : debugDescription
   }

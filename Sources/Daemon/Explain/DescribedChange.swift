@@ -19,6 +19,11 @@ package struct DescribedChange: Sendable {
     "insert": .insert, "update": .update, "delete": .delete, "truncate": .truncate,
   ]
 
+  /// As `on:` names it.
+  static func name(_ operation: Operations) -> String? {
+    operationNames.first { $0.value == operation }?.key
+  }
+
   /// `table` as SQL names it, `operation` as `on:` does, `old` and `new` as JSON objects. Without an operation
   /// it is the one that the rows make.
   package init(table: String, operation: String?, old: String?, new: String?) throws(Invalid) {

@@ -114,7 +114,8 @@ extension CatalogPlan {
   ) -> Step {
     Step(
       problem: "There is no replication slot \(name). cdcd reads the changes from it.",
-      statement: SlotCreation.sql(name, mode, serverVersion: serverVersion) + ";")
+      statement: SlotCreation.sql(name, mode, serverVersion: serverVersion) + ";",
+      makesSlot: true)
   }
 
   /// Decoding what was written before the publication existed would fail.

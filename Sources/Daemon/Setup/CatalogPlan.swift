@@ -12,6 +12,13 @@ package struct CatalogPlan: Sendable, Equatable {
     package var isOptional = false
     /// The role may not run it: it is printed for a superuser.
     package var isForOthers = false
+    /// It makes the slot, which `cdcd tail` has no use for.
+    package var makesSlot = false
+
+    /// That it has not been done.
+    var finding: Finding {
+      Finding(isOptional ? .warning : .error, problem, remedy: remedy ?? "cdcd setup, or: \(statement)")
+    }
   }
 
   /// In order; each runs on its own.

@@ -9,11 +9,7 @@ enum SourceCheck {
   ) throws(CatalogError) -> [Finding] {
     let source = configuration.source
     let plan = try CatalogPlan.setup(for: configuration, session: session)
-    let missing = plan.steps.map { step in
-      Finding(
-        step.isOptional ? .warning : .error, step.problem,
-        remedy: step.remedy ?? "cdcd setup, or: \(step.statement)")
-    }
+    let missing = plan.steps.map(\.finding)
     let stream = try StreamFacts.read(from: session).findings(mode: source.mode)
     let slot = try SlotFacts.read(source.slot, from: session)
     var findings = plan.findings + missing + stream

@@ -35,36 +35,25 @@ extension Engine {
       isHeld(message, for: index)
       return
     }
-    stream.images.clear()
+    if decoder.action == .insert || decoder.action == .update { compareColumns(decoder, identifier, index) }
+    stream.named.fill(&stream.images, from: decoder, identifier)
     switch decoder.action {
-    case .insert:
-      compareColumns(decoder, identifier, index)
-      stream.named.fill(&stream.images.new, decoder.columns, of: decoder, identifier)
-      change(.insert, column: 0, index, decoder.text.span)
-    case .update:
-      compareColumns(decoder, identifier, index)
-      stream.named.fill(&stream.images.new, decoder.columns, of: decoder, identifier)
-      stream.named.fill(&stream.images.old, decoder.identity, of: decoder, identifier)
-      change(.update, column: 1, index, decoder.text.span)
-    case .delete:
-      stream.named.fill(&stream.images.old, decoder.identity, of: decoder, identifier)
-      change(.delete, column: 2, index, decoder.text.span)
+    case .insert: change(.insert, column: 0, index, decoder.text.span)
+    case .update: change(.update, column: 1, index, decoder.text.span)
+    case .delete: change(.delete, column: 2, index, decoder.text.span)
     case .truncate: truncate(at: index)
     case .begin, .commit, .message: break
     }
   }
 
-  /// The relation with the columns that the rules of `tables` read. What a row lacks is known row by row, so every column
-  /// counts as part of the replica identity. A relation of pgoutput is what the server says.
+  /// The relation with the columns that the rules of `tables` read. A relation of pgoutput is what the server says.
   mutating func described(_ relation: Relation, as tables: Set<TableName>) -> Relation {
     guard configuration.mode != .pgoutput else { return relation }
-    var columns: [String] = []
-    for rule in configuration.rules where rule.concerns(tables) {
-      columns += rule.columns.filter { !columns.contains($0) }
-    }
-    if configuration.mode == .wal2json { stream.named.read(columns, of: relation.identifier) }
     var relation = relation
-    relation.columns = columns.map { Relation.Column(name: $0, isKey: true) }
+    relation.columns = Relation.columns(read: configuration.rules, of: tables)
+    if configuration.mode == .wal2json {
+      stream.named.read(relation.columns.map(\.name), of: relation.identifier)
+    }
     return relation
   }
 

@@ -60,10 +60,24 @@ struct NamedTables: Sendable {
     self.decoder = decoder
   }
 
+  /// Puts what a message tells of its rows into their images.
+  @inline(__always)
+  mutating func fill(_ images: inout RowImages, from decoder: Wal2jsonDecoder, _ identifier: UInt32) {
+    images.clear()
+    switch decoder.action {
+    case .insert: fill(&images.new, decoder.columns, of: decoder, identifier)
+    case .update:
+      fill(&images.new, decoder.columns, of: decoder, identifier)
+      fill(&images.old, decoder.identity, of: decoder, identifier)
+    case .delete: fill(&images.old, decoder.identity, of: decoder, identifier)
+    case .truncate, .begin, .commit, .message: break
+    }
+  }
+
   /// Puts the needed columns into an image; those that the message leaves out are unchanged TOAST, or no part of the
   /// replica identity, or gone.
   @inline(__always)
-  mutating func fill(
+  private mutating func fill(
     _ image: inout RowImage, _ columns: [Wal2jsonDecoder.Column], of decoder: Wal2jsonDecoder,
     _ identifier: UInt32
   ) {

@@ -132,6 +132,16 @@ package struct BoundRule: Sendable {
 }
 
 extension Relation {
+  /// The columns that the rules of `tables` read, for where no server describes them. What a row lacks is known row by row,
+  /// so every column counts as part of the replica identity.
+  static func columns(read rules: [Rule], of tables: Set<TableName>) -> [Column] {
+    var names: [String] = []
+    for rule in rules where rule.concerns(tables) {
+      names += rule.columns.filter { !names.contains($0) }
+    }
+    return names.map { Column(name: $0, isKey: true) }
+  }
+
   /// Whether old row images carry the column (PostgreSQL manual, ALTER TABLE, REPLICA IDENTITY).
   func covers(_ column: Int) -> Bool {
     replicaIdentity == .full || (replicaIdentity != .nothing && columns[column].isKey)

@@ -5,6 +5,8 @@ package struct Explanation: Sendable, Equatable {
     package var rule: Int
     package var outcome: RuleOutcome
     package var keys: [[UInt8]]
+    /// `BoundRule.problem`, of a table that a server describes.
+    package var problem: String?
   }
 
   /// One for each rule of the table, in the order of the file.
