@@ -43,35 +43,38 @@ enum ReadyPage {
 
 /// `/healthz`: every check, its state and since when.
 enum HealthPage {
-  private struct Report: Encodable {
-    struct Check: Encodable {
-      let name: String
-      let ok: Bool
-      let problem: String?
-      /// Absent before the first report of the event loop.
-      let since: String?
-    }
-
-    let ready: Bool
-    let checks: [Check]
-
-    init(_ snapshot: StatusBoard.Snapshot) {
-      ready = snapshot.obstacles.isEmpty
-      let problem = snapshot.stall ?? (snapshot.hasReported ? nil : snapshot.status.notReady.first?.message)
-      let loop = Check(name: "loop", ok: problem == nil, problem: problem, since: nil)
-      checks =
-        [loop]
-        + snapshot.checks.map {
-          Check(name: $0.name, ok: $0.isPassing, problem: $0.problem, since: postgresTime($0.since).iso8601)
-        }
-    }
-  }
-
   static func page(_ board: StatusBoard) -> Page {
     Page(path: "/healthz", summary: "every check, its state and since when") { _, _ in
-      let report = Report(board.snapshot())
+      let report = HealthReport(board.snapshot())
       return .json(report.ready ? .ok : .serviceUnavailable, report)
     }
+  }
+}
+
+/// The JSON of `/healthz`.
+struct HealthReport: Codable {
+  struct Check: Codable {
+    let name: String
+    let ok: Bool
+    let problem: String?
+    /// Absent before the first report of the event loop.
+    let since: String?
+  }
+
+  let ready: Bool
+  let checks: [Check]
+}
+
+extension HealthReport {
+  init(_ snapshot: StatusBoard.Snapshot) {
+    ready = snapshot.obstacles.isEmpty
+    let problem = snapshot.stall ?? (snapshot.hasReported ? nil : snapshot.status.notReady.first?.message)
+    let loop = Check(name: "loop", ok: problem == nil, problem: problem, since: nil)
+    checks =
+      [loop]
+      + snapshot.checks.map {
+        Check(name: $0.name, ok: $0.isPassing, problem: $0.problem, since: postgresTime($0.since).iso8601)
+      }
   }
 }
 

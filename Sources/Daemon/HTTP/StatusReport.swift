@@ -13,13 +13,13 @@ enum StatusPage {
 
 /// The JSON of `/status`. Positions are printed as PostgreSQL prints them; times are UTC; fields that do not apply
 /// are left out.
-struct StatusReport: Encodable {
-  struct Obstacle: Encodable {
+struct StatusReport: Codable {
+  struct Obstacle: Codable {
     let check: String
     let message: String
   }
 
-  struct Source: Encodable {
+  struct Source: Codable {
     let connected: Bool
     let streaming: Bool
     let lastMessageAgeSeconds: Double?
@@ -27,7 +27,7 @@ struct StatusReport: Encodable {
     let reconnects: UInt64
   }
 
-  struct Positions: Encodable {
+  struct Positions: Codable {
     let server: String
     let received: String
     let applied: String
@@ -35,13 +35,13 @@ struct StatusReport: Encodable {
     let confirmed: String
   }
 
-  struct RatePerSecond: Encodable {
+  struct RatePerSecond: Codable {
     let windowSeconds: Int
     let transactions: Double
     let keys: Double
   }
 
-  struct Totals: Encodable {
+  struct Totals: Codable {
     let transactions: UInt64
     let keysDeleted: UInt64
     let keysHit: UInt64
@@ -52,12 +52,12 @@ struct StatusReport: Encodable {
     let replayedTransactions: UInt64
   }
 
-  struct RuleCount: Encodable {
+  struct RuleCount: Codable {
     let name: String
     let keysDeleted: UInt64
   }
 
-  struct Target: Encodable {
+  struct Target: Codable {
     let name: String
     let connected: Bool
     let applied: String
@@ -65,24 +65,24 @@ struct StatusReport: Encodable {
     let lastError: String?
   }
 
-  struct Replica: Encodable {
+  struct Replica: Codable {
     let name: String
     let reachable: Bool
     let replayed: String?
     let problem: String?
   }
 
-  struct SecondDeletes: Encodable {
+  struct SecondDeletes: Codable {
     let done: UInt64
     let pending: Int
   }
 
-  struct Parked: Encodable {
+  struct Parked: Codable {
     let transactions: Int
     let oldestXid: UInt32?
   }
 
-  struct Flush: Encodable {
+  struct Flush: Codable {
     let rule: String
     let reason: String
     let explanation: String
@@ -92,7 +92,7 @@ struct StatusReport: Encodable {
     let waitsFor: String?
   }
 
-  struct LoggedError: Encodable {
+  struct LoggedError: Codable {
     let at: String
     let count: Int
     let severity: String

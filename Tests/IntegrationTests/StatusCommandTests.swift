@@ -1,0 +1,85 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  @Suite struct StatusCommand {
+    /// Runs it with the file of the cdcd that runs.
+    private func status(_ installation: Installation, _ words: String...) throws -> CommandResult {
+      let port = try installation.cdcd.httpPort
+      let path = try installation.configuration(httpPort: port, named: "status.yaml")
+      return try CommandResult.of(
+        [CDCDProcess.binary, "status", "--config", path] + words, in: installation.folder)
+    }
+
+    @Test("it is ready, and where everything stands", arguments: Installation.modes)
+    func ready(mode: String) throws {
+      let installation = try Installation(mode: mode)
+      #expect(try installation.keysGone(of: ["user:1"], after: "INSERT INTO users VALUES (1)") == ["user:1"])
+      let status = try status(installation)
+      #expect(status.status == 0)
+      #expect(status.output.hasPrefix("cdcd "), "\(status.output)")
+      for part in [
+        " is ready since ", "            \(mode)", "lag         none: all that PostgreSQL has told of",
+        " 1 key deleted, 1 of which", "  public.users                    ",
+      ] {
+        #expect(status.output.contains(part), "\(status.output)")
+      }
+      let lines = status.output.split(separator: "\n")
+      #expect(lines.allSatisfy { $0.count <= 80 }, "\(status.output)")
+    }
+
+    @Test("--json is /status as it is")
+    func json() throws {
+      let installation = try Installation()
+      let status = try status(installation, "--json")
+      #expect(status.status == 0)
+      let object = try JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any]
+      #expect(object?["ready"] as? Bool == true, "\(status.output)")
+      let answered = try installation.cdcd.get("/status").body
+      #expect(status.output.split(separator: "\n").count == answered.split(separator: "\n").count)
+    }
+
+    @Test("it is not ready, and why")
+    func notReady() throws {
+      let installation = try Installation()
+      try installation.redis.stop()
+      try installation.expectNotReady(because: "redis")
+      for words in [[], ["--json"]] as [[String]] {
+        let status = try words.isEmpty ? status(installation) : status(installation, "--json")
+        #expect(status.status == 1)
+        #expect(status.output.contains(installation.redis.url), "\(status.output)")
+      }
+      #expect(try status(installation).output.contains(" is NOT READY since "))
+    }
+
+    @Test("nobody answers, or somebody who is no cdcd")
+    func notRunning() throws {
+      let installation = try Installation(start: false)
+      let away = try installation.command("status")
+      #expect(away.status == 69)
+      #expect(away.output.contains("cdcd does not run, or with another file."), "\(away.output)")
+      // PostgreSQL speaks no HTTP.
+      let path = try installation.configuration(httpPort: installation.postgres.port)
+      let other = try CommandResult.of(
+        [CDCDProcess.binary, "status", "--config", path], in: installation.folder)
+      #expect([1, 69].contains(other.status), "\(other.output)")
+    }
+
+    @Test("an address that stands for all of the machine is asked at the loopback one")
+    func everyAddress() throws {
+      let installation = try Installation(start: false)
+      let port = try LoopbackConnection.freePort()
+      let path = try installation.configuration(httpPort: port)
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      let open = try installation.folder.write(
+        text.replacing("listen: 127.0.0.1:", with: "listen: 0.0.0.0:"), to: "open.yaml")
+      let cdcd = try CDCDProcess(
+        [], configuration: open, httpPort: port, log: installation.folder.file("open.log"))
+      try eventually("it answers") { try cdcd.get("/livez").status == 200 }
+      let status = try CommandResult.of([CDCDProcess.binary, "status", "-c", open], in: installation.folder)
+      // There is no publication.
+      #expect(status.status == 1)
+      #expect(status.output.contains(" is NOT READY since "), "\(status.output)")
+    }
+  }
+}
