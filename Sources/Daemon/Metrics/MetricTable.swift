@@ -28,7 +28,7 @@ extension Metric {
     },
     .counter(
       "cdcd_malformed_messages_total",
-      "Messages of the stream, or rows of the outbox, that could not be decoded."
+      "Messages of the stream, or rows of the outbox, that could not be decoded, or named what is no key."
     ) {
       $0.statistics.malformedMessages
     },

@@ -8,7 +8,7 @@ import DequeModule
 /// stream while `wantsInput` is false.
 ///
 /// Its parts, each in an extension of its own: the source's connections (`Engine+Source`), the stream of changes
-/// (`Engine+Stream`) or of an outbox (`Engine+Outbox`), logical messages (`Engine+Messages`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
+/// (`Engine+Stream`) or of an outbox (`Engine+Outbox`), messages that name keys (`Engine+Messages`), the visibility barrier (`Engine+Barrier`), the Redis targets (`Engine+Redis`), read replicas and
 /// second deletes (`Engine+Replicas`), the judgement of continuity (`Engine+Continuity`), DDL (`Engine+TableChange`), partitions
 /// (`Engine+Partitions`), tables by name (`Engine+NamedTables`), replica identities (`Engine+BareTables`), flushes
 /// (`Engine+Flush`), other rules (`Engine+RuleReplacement`) and time (`Engine+Timers`).

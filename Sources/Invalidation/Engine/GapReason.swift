@@ -21,7 +21,7 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
   case truncate
   /// DDL changed rows of a ruled table without row events.
   case tableChanged = "table_changed"
-  /// A message of the server could not be decoded.
+  /// A message of the server could not be decoded, or an application named what is no key.
   case malformedMessage = "malformed_message"
   /// A row image did not carry a column that a key needs, or a key would be longer than 1 MiB.
   case incompleteRow = "incomplete_row"
@@ -55,7 +55,8 @@ package enum GapReason: String, Sendable, Hashable, CaseIterable {
     case .truncate: "a ruled table was truncated"
     case .tableChanged:
       "a ruled table was altered or dropped, or a partition of it attached, detached or dropped"
-    case .malformedMessage: "a message of the stream, or a row of the outbox, could not be decoded"
+    case .malformedMessage:
+      "a message of the stream, or a row of the outbox, could not be decoded, or named what is no key"
     case .incompleteRow:
       "no key could be made of a row: its image lacked a column (`cdcd check` names partitions without REPLICA IDENTITY FULL, which they do not inherit), or the key would be longer than 1 MiB"
     case .publicationChanged:
