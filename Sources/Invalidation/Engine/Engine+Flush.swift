@@ -94,13 +94,10 @@ extension Engine {
     guard !scan.isBusy, !scan.isDone, scan.nextPageAt <= now.monotonic else { return }
     guard scan.pattern < job.patterns.count else { return scanEnded(target) }
     flushes.job?.scans[target].isBusy = true
-    var writer = CommandWriter()
-    writer.command([
-      Array("SCAN".utf8), scan.cursor, Array("MATCH".utf8), job.patterns[scan.pattern].bytes,
-      Array("COUNT".utf8), Array(String(pageSize).utf8),
-    ])
+    let request = FlushPage.request(
+      job.patterns[scan.pattern], from: scan.cursor, rate: configuration.flushRate)
     expect(target, [.scan(job: job.number)])
-    emit(.sendRedis(target: target, bytes: writer.bytes))
+    emit(.sendRedis(target: target, bytes: request))
   }
 
   /// A batch whose watermark tells of the flush goes first: a history that loses the flush's deletes, and not that
@@ -110,27 +107,16 @@ extension Engine {
   }
 
   mutating func scanned(_ target: Int, _ parts: [RedisReply], job number: UInt64) {
-    guard parts.count == 2, case .bulk(let cursor) = parts[0], case .array(let found) = parts[1] else {
+    guard let page = FlushPage(parts) else {
       return fail(target, kind: "protocol", "SCAN answered something else")
     }
     guard flushes.job?.number == number else { return }
-    flushes.job?.scans[target].cursor = cursor
-    var keys: [[UInt8]] = []
-    for case .bulk(let key) in found where !WatermarkKeys.isOwn(key) { keys.append(key) }
-    flushes.job?.scannedKeys += UInt64(found.count)
-    pace(target, keys: keys.count)
-    guard !keys.isEmpty else { return pageEnded(target) }
+    flushes.job?.scans[target].cursor = page.cursor
+    flushes.job?.scans[target].nextPageAt = now.monotonic + page.cost(rate: configuration.flushRate)
+    flushes.job?.scannedKeys += UInt64(page.found)
+    guard !page.keys.isEmpty else { return pageEnded(target) }
     expect(target, [.flushDelete(job: number)])
-    emit(.sendRedis(target: target, bytes: encoder.deleteCommand(keys)))
-  }
-
-  /// A tenth of a second's worth, so that a slow pace is an even one; within what blocks Redis only shortly.
-  private var pageSize: Int { min(1_000, max(10, configuration.flushRate / 10)) }
-
-  /// A page costs its keys, and a little when it has none: a walk over many others leaves Redis room as well.
-  private mutating func pace(_ target: Int, keys: Int) {
-    let cost = max(Int64(keys) * 1_000_000_000 / Int64(max(1, configuration.flushRate)), 500_000)
-    flushes.job?.scans[target].nextPageAt = now.monotonic + cost
+    emit(.sendRedis(target: target, bytes: encoder.deleteCommand(page.keys)))
   }
 
   mutating func flushDeleted(_ target: Int, _ count: Int64, job number: UInt64) {
@@ -143,7 +129,7 @@ extension Engine {
 
   private mutating func pageEnded(_ target: Int) {
     flushes.job?.scans[target].isBusy = false
-    if flushes.job?.scans[target].cursor == [UInt8(ascii: "0")] {
+    if flushes.job?.scans[target].cursor == FlushPage.start {
       flushes.job?.scans[target].pattern += 1
     }
     scanNext(target)

@@ -30,16 +30,10 @@ struct FlushState: Sendable {
     case waitingForPlainSets
   }
 
-  struct Pattern: Sendable {
-    var rule: Int
-    var isLease: Bool
-    var bytes: [UInt8]
-  }
-
   /// How far one target is.
   struct Scan: Sendable {
     var pattern = 0
-    var cursor: [UInt8] = [UInt8(ascii: "0")]
+    var cursor = FlushPage.start
     /// A SCAN or the delete that follows it is under way.
     var isBusy = false
     var nextPageAt: Int64 = 0
@@ -52,7 +46,7 @@ struct FlushState: Sendable {
     var rules: [Int]
     var generation: UInt64
     var phase = Phase.needsTransaction
-    var patterns: [Pattern]
+    var patterns: [FlushPattern]
     var scans: [Scan]
     var scannedKeys: UInt64 = 0
     var deletedKeys: UInt64 = 0
@@ -148,20 +142,10 @@ struct FlushState: Sendable {
   /// Makes a job of all that is open and not blocked, which begins with its barrier.
   mutating func begin(rules: [Rule], leases: Bool, targets: Int, at time: Int64) {
     let indices = ready.map(\.rule)
-    var patterns: [Pattern] = []
-    for rule in indices where leases {
-      for pattern in rules[rule].flushPatterns.flatMap(LeaseKey.patterns) {
-        patterns.append(Pattern(rule: rule, isLease: true, bytes: pattern))
-      }
-    }
-    for rule in indices {
-      for pattern in rules[rule].flushPatterns {
-        patterns.append(Pattern(rule: rule, isLease: false, bytes: pattern))
-      }
-    }
     jobCount += 1
     job = Job(
-      number: jobCount, rules: indices, generation: generation, patterns: patterns,
+      number: jobCount, rules: indices, generation: generation,
+      patterns: FlushPattern.walk(of: indices, in: rules, leases: leases),
       scans: Array(repeating: Scan(), count: targets), reportAt: time + FlushState.reportInterval)
   }
 
