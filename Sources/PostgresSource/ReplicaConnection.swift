@@ -71,7 +71,7 @@ package final class ReplicaConnection {
 
   /// The timeline is the largest that anything on the server tells of: the walreceiver's is hidden from roles without
   /// `pg_read_all_stats`, the control file's moves only with a restart point.
-  fileprivate static let question = """
+  static let question = """
     SELECT pg_is_in_recovery(), (SELECT system_identifier FROM pg_control_system()),
       greatest(
         (SELECT received_tli FROM pg_stat_wal_receiver),
@@ -84,21 +84,8 @@ package final class ReplicaConnection {
 }
 
 extension ReplicaFacts {
-  /// Connects to a replica, asks it and waits: for one-shot commands.
-  package static func read(from connection: String) throws(SourceFailure) -> ReplicaFacts {
-    let session = try LibpqConnection.connecting(ReplicaAddress(connection: connection).queryParameters())
-    do throws(CatalogError) {
-      guard let facts = ReplicaFacts(try session.run(ReplicaConnection.question, []).first ?? []) else {
-        throw CatalogError(sqlState: nil, message: "it answered something else than its position")
-      }
-      return facts
-    } catch {
-      throw SourceFailure(error, doing: "asking a read replica for its position")
-    }
-  }
-
   /// Nil when the row is not the one that was asked for. A server that is no standby has no replayed position.
-  fileprivate init?(_ row: [String?]) {
+  init?(_ row: [String?]) {
     guard row.count == 5, let isStandby = row[0], let system = row[1],
       let timeline = row[2].flatMap({ UInt32($0) }),
       let incarnation = row[3]

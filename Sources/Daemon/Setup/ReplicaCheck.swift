@@ -12,7 +12,7 @@ enum ReplicaCheck {
     for replica in source.replicas {
       let problem: String?
       do throws(SourceFailure) {
-        let facts = try ReplicaFacts.read(from: replica)
+        let facts = try ReplicaSession(connection: replica).facts()
         problem = facts.problem(
           system: primary?.system ?? facts.systemIdentifier, timeline: primary?.timeline ?? facts.timeline)
       } catch {
