@@ -27,8 +27,14 @@ enum Introduction {
     // Redis repeats the arguments of commands it does not know: no more than the error's code is safe to show.
     case .login:
       let code = text.prefix { $0 != " " }
-      return RedisFailure("the login was refused (\(code)): check the user and the password in redis.url")
-    case .select: return RedisFailure("database \(address.database) was refused: " + text)
+      return RedisFailure(
+        "the login was refused (\(code)): check the user and the password in redis.url",
+        isRefusal: ["WRONGPASS", "NOPERM"].contains(code))
+    case .select:
+      // Redis also refuses while it loads its data.
+      return RedisFailure(
+        "database \(address.database) was refused: " + text,
+        isRefusal: text.hasPrefix("ERR") || text.hasPrefix("NOPERM"))
     case .name: return nil
     }
   }

@@ -44,6 +44,16 @@ final class SetupServer {
     return try CommandResult.of([CDCDProcess.binary] + words + ["--config", path], in: folder)
   }
 
+  /// Starts a command of cdcd; does not wait until it ends.
+  func start(_ words: String..., rules: String, redisEntries: String = "") throws -> ServerProcess {
+    let path = try configuration(
+      rules: rules, postgres: "postgres@127.0.0.1:\(postgres.port)/postgres", source: "",
+      redis: "'\(redis.url)', \(redisEntries)", options: "", httpPort: try LoopbackConnection.freePort())
+    return try ServerProcess(
+      [CDCDProcess.binary] + words + ["--config", path],
+      log: folder.file("command-\(UUID().uuidString.prefix(8)).log"))
+  }
+
   /// Starts the daemon; does not wait until it is ready.
   func run(rules: String, port: Int? = nil, redis url: String? = nil) throws -> CDCDProcess {
     let httpPort = try LoopbackConnection.freePort()

@@ -19,6 +19,13 @@ enum Clock {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
+  /// Blocks the thread for so long, or a little longer; a signal may end it sooner. For one-shot commands.
+  static func sleep(_ duration: Duration) {
+    let (seconds, attoseconds) = duration.components
+    var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+    _ = unsafe nanosleep(&time, nil)
+  }
+
   /// From 1970 to 2000.
   private static let secondsTo2000: Int64 = 946_684_800
 

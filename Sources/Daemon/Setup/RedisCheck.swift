@@ -34,8 +34,7 @@ enum RedisCheck {
   ) throws(RedisFailure) -> [UInt8]? {
     switch reply {
     case .bulk(let text): return text
-    case .error(let error) where error.starts(with: "NOAUTH".utf8):
-      throw RedisFailure("it wants a login: put the password into redis.url, as redis://:password@host")
+    case .error(let error) where error.starts(with: "NOAUTH".utf8): throw .loginMissing
     case .error(let error):
       refusals.add(command, pattern: nil, error: error)
       guard !refusals.isEmpty else { throw RedisFailure(String(decoding: error, as: UTF8.self)) }

@@ -1,0 +1,137 @@
+import Foundation
+import Testing
+
+@testable import Invalidation
+
+@Suite struct RequestedFlushes {
+  private static func rule(_ name: String, _ templates: String...) throws -> Rule {
+    Rule(
+      name: name, table: TableName(schema: "public", name: name),
+      templates: try templates.map { try KeyTemplate(parsing: $0) })
+  }
+
+  private func makeFlush(leases: Bool = true, rate: Int = 1_000, deletes: Bool = true) throws
+    -> RequestedFlush
+  {
+    let rules = [
+      try Self.rule("left", "left:{id}"), try Self.rule("users", "user:{id}"),
+      try Self.rule("mails", "mail:{id}:{kind}"),
+    ]
+    return RequestedFlush(
+      of: [1, 2], in: rules, command: .unlink, leases: leases, rate: rate, deletes: deletes)
+  }
+
+  private func page(_ cursor: String, _ keys: String...) -> RedisReply {
+    .array([.bulk(Array(cursor.utf8)), .array(keys.map { .bulk(Array($0.utf8)) })])
+  }
+
+  /// The words of the command that it sends next, as soon as it may; none at the end.
+  private func words(_ flush: inout RequestedFlush) throws -> [String] {
+    var step = flush.next(at: 0)
+    if case .wait(let until) = step { step = flush.next(at: until) }
+    guard case .send(let bytes) = step else { return [] }
+    let lines = String(decoding: bytes, as: UTF8.self).components(separatedBy: "\r\n").dropFirst()
+    return lines.filter { !$0.isEmpty && !$0.hasPrefix("$") }
+  }
+
+  @Test("every lease of every rule goes before any value; the rules that were not asked for stay")
+  func order() throws {
+    var flush = try makeFlush()
+    var globs: [String] = []
+    while case let words = try words(&flush), !words.isEmpty {
+      #expect(words[0] == "SCAN" && words[1] == "0" && words[4...] == ["COUNT", "100"])
+      globs.append(words[3])
+      try flush.receive(page("0"))
+    }
+    #expect(
+      globs == [
+        "cdcd:l:user:*", "cdcd:l:{user:*}", "cdcd:l:mail:*:*", "cdcd:l:{mail:*:*}", "user:*", "mail:*:*",
+      ])
+    #expect(flush.next(at: .max) == .finished)
+    #expect(flush.fraction == 1)
+    var bare = try makeFlush(leases: false)
+    #expect(try words(&bare)[3] == "user:*")
+  }
+
+  @Test("what a page has found is deleted before the next page; cdcd's own keys are left out")
+  func pages() throws {
+    var flush = try makeFlush(leases: false)
+    _ = try words(&flush)
+    try flush.receive(page("7", "user:1", "cdcd:wm:1:cdcd", "user:2", "cdcd:rules:1:cdcd"))
+    #expect(try words(&flush) == ["UNLINK", "user:1", "user:2"])
+    // Somebody else has deleted the other one.
+    try flush.receive(.integer(1))
+    #expect(flush.counts.found == 2 && flush.counts.deletedKeys == 1 && flush.counts.deletedLeases == 0)
+    #expect(try words(&flush)[1] == "7")
+    try flush.receive(page("9", "cdcd:wm:1:cdcd"))
+    #expect(try words(&flush)[1] == "9", "nothing to delete")
+  }
+
+  @Test("a page costs its keys; one without keys a little")
+  func pace() throws {
+    var flush = try makeFlush(leases: false, rate: 1_000)
+    _ = flush.next(at: 5_000)
+    try flush.receive(page("7", "user:1", "user:2", "user:3"))
+    guard case .send = flush.next(at: 5_000) else { Issue.record("the delete does not wait"); return }
+    try flush.receive(.integer(3))
+    #expect(flush.next(at: 5_001) == .wait(until: 3_005_000))
+    _ = flush.next(at: 3_005_000)
+    try flush.receive(page("0"))
+    #expect(flush.next(at: 3_005_000) == .wait(until: 3_505_000))
+  }
+
+  @Test("who only counts sends SCAN alone")
+  func counting() throws {
+    var flush = try makeFlush(deletes: false)
+    while case let words = try words(&flush), !words.isEmpty {
+      #expect(words[0] == "SCAN")
+      try flush.receive(page("0", "one", "two"))
+    }
+    #expect(flush.foundByPattern == [2, 2, 2, 2, 2, 2])
+    #expect(flush.counts.found == 12 && flush.counts.deletedKeys == 0)
+    flush.restart()
+    #expect(flush.foundByPattern == [0, 0, 0, 0, 0, 0] && flush.counts.found == 0)
+  }
+
+  @Test("a refusal names the command and its keys; from there it begins anew and keeps what it has deleted")
+  func refusals() throws {
+    var flush = try makeFlush(leases: false)
+    _ = try words(&flush)
+    try flush.receive(page("7", "user:1"))
+    _ = try words(&flush)
+    try flush.receive(.integer(1))
+    _ = try words(&flush)
+    try flush.receive(page("0", "user:2"))
+    _ = try words(&flush)
+    let readOnly = Array("READONLY You can't write against a read only replica.".utf8)
+    #expect(throws: RequestedFlush.Refusal(command: "unlink", pattern: "user:*", text: readOnly)) {
+      try flush.receive(.error(readOnly))
+    }
+    flush.restart()
+    #expect(try words(&flush)[1] == "0")
+    #expect(flush.counts.deletedKeys == 1)
+    let denied = Array("NOPERM".utf8)
+    #expect(throws: RequestedFlush.Refusal(command: "scan", pattern: nil, text: denied)) {
+      try flush.receive(.error(denied))
+    }
+    for reply in [RedisReply.null, .array([.integer(1)]), .status([])] {
+      var other = try makeFlush()
+      _ = try words(&other)
+      #expect(throws: RequestedFlush.Refusal.self) { try other.receive(reply) }
+    }
+  }
+
+  @Test(
+    "a cursor tells how much of the table is behind it, whatever the table's size", arguments: [1, 4, 10])
+  func fractions(bits: Int) {
+    let size = 1 << bits
+    for step in 1..<size {
+      // The order of dictScan: the reversed bits count upwards.
+      let cursor = (0..<bits).reduce(0) { $0 | (step >> $1 & 1) << (bits - 1 - $1) }
+      #expect(RequestedFlush.fraction(ofCursor: Array(String(cursor).utf8)) == Double(step) / Double(size))
+    }
+    #expect(RequestedFlush.fraction(ofCursor: Array("0".utf8)) == 0)
+    #expect(RequestedFlush.fraction(ofCursor: Array("18446744073709551615".utf8)) == 1)
+    #expect(RequestedFlush.fraction(ofCursor: Array("no number".utf8)) == 0)
+  }
+}
