@@ -6,6 +6,7 @@ final class RedisServer: Sendable {
   /// Debian's; Tests/run names another one.
   private static let binary =
     ProcessInfo.processInfo.environment["REDIS_SERVER"] ?? "/usr/bin/redis-server"
+  static let isValkey = binary.contains("valkey")
 
   let port: Int
   private let folder: TemporaryFolder
