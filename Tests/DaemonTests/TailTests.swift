@@ -43,6 +43,9 @@ import Testing
         .definition(command: "ALTER TABLE"), table: nil, of: ["odd"], xid: 743, [Self.verdict(3, .incomplete)]
       ),
       Self.change(.rows(.delete), table: "audit", xid: 743),
+      Self.change(.message, table: nil, xid: 743, [Self.verdict(0, .rendered, "page:1")]),
+      Self.change(.message, table: nil, xid: 743, [Self.verdict(0, .incomplete, problem: "a key is empty")]),
+      Self.change(.message, table: nil, xid: 743),
     ]
     #expect(
       try changes.compactMap { try format.lines($0) }.joined(separator: "\n") == #"""
@@ -60,6 +63,12 @@ import Testing
             -      odd: its keys have no common beginning to flush by: on_gap decides
           delete public.audit
             -      no rule names the table
+          message
+            delete page:1  (public.users)
+          message
+            -      public.users: a key is empty; every key that matches user:*, user:email:* is flushed
+          message
+            -      no rule takes messages
         """#)
   }
 

@@ -31,6 +31,7 @@ extension RealServers {
       options.mode = mode
       options.schema = Self.schema
       options.rules += "\n  - {table: events, on: [update], keys: ['event:{mail}']}"
+      options.rules += "\n  - {messages: true, pattern: 'page:*'}"
       options.postgresSettings = settings
       let installation = try Installation(options, start: false)
       try installation.setUp()
@@ -67,7 +68,7 @@ extension RealServers {
       let tail = try tail(installation, "--json")
       let candidates =
         ["user:1", "user:2", "user:email:a", "user:email:b", "order:{7}:item:1", "order:1", "order:2"]
-        + ["Item:1:x", "Price:9", "document:1", "event:m", "event:n", "event:o", "user:3"]
+        + ["Item:1:x", "Price:9", "document:1", "event:m", "event:n", "event:o", "user:3", "page:1"]
       for statement in [
         "INSERT INTO users VALUES (1, 'A', 'ada')",
         "BEGIN; UPDATE users SET id = 2, email = 'b'; INSERT INTO order_items VALUES (7, 1); COMMIT",
@@ -78,6 +79,7 @@ extension RealServers {
         "INSERT INTO documents VALUES (1, 't', repeat('long', 3000))", "UPDATE documents SET title = 'u'",
         "INSERT INTO events VALUES (1, 'm')", "UPDATE events SET mail = 'n'",
         "UPDATE events SET id = 101, mail = 'o'", "DELETE FROM users",
+        "SELECT pg_logical_emit_message(true, 'cdcd', 'key page:1')",
       ] {
         let before = try lines(tail).count
         let gone = try installation.keysGone(of: candidates, after: statement)

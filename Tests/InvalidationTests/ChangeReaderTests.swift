@@ -63,6 +63,29 @@ import Testing
     #expect(insert.verdicts.map(\.outcome) == [.rendered, .otherOperation])
   }
 
+  @Test func tellsTheKeysThatMessagesName() throws {
+    var reader = ChangeReader(
+      rules: Self.rules + [Rule(messages: "pages", pattern: "page:*")], mode: .pgoutput, moving: [])
+    try begin(&reader, testRelation(["id", "email"], identity: .full))
+    func message(_ text: String, isTransactional: Bool = true) -> [UInt8] {
+      TestMessage.logicalMessage(Array(text.utf8), isTransactional: isTransactional)
+    }
+    let change = try #require(try changes(message("key page:1\nkey page:2"), &reader).first)
+    #expect(change.kind == .message && change.table == nil)
+    #expect(keys(change) == ["page:1", "page:2"])
+    #expect(change.verdicts.map(\.rule) == [2] && change.verdicts.map(\.outcome) == [.rendered])
+    let odd = try #require(try changes(message("key page:3\nkeys page:4"), &reader).first)
+    #expect(keys(odd) == ["page:3"])
+    #expect(odd.verdicts.first?.outcome == .incomplete)
+    #expect(odd.verdicts.first?.problem?.contains("write `key user:42`") == true)
+    #expect(throws: DecodeError.self) {
+      try changes(message("key page:1", isTransactional: false), &reader)
+    }
+    var without = Self.reader()
+    try begin(&without, testRelation(["id", "email"], identity: .full))
+    #expect(try changes(message("key page:1"), &without).map(\.verdicts) == [[]])
+  }
+
   @Test func countsForTheRulesOfTheRoot() throws {
     var reader = Self.reader()
     try begin(&reader, testRelation(["id", "email"], identity: .full, name: "users_1"))
