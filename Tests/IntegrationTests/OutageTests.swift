@@ -170,6 +170,25 @@ extension RealServers {
       #expect(try installation.cdcd.process.output.contains("does not hold the last watermark"))
     }
 
+    @Test("Redis out of memory: deletes go on, and the position follows when there is memory again")
+    func redisOutOfMemory() throws {
+      let installation = try Installation()
+      try expectInvalidation(installation)
+      let redis = try installation.redis.client()
+      try redis("SET", "user:1", "stale")
+      try redis("SET", Lease.key(for: "user:1"), "a reader's token")
+      try redis("CONFIG", "SET", "maxmemory", "1")
+      try installation.postgres.query("UPDATE users SET name = 'newer'")
+      let position = try installation.postgres.insertPosition()
+      try installation.expectGone("user:1")
+      #expect(try !redis.exists(Lease.key(for: "user:1")))
+      #expect(try !installation.cdcd.settles(position, within: .seconds(1)), "no watermark could be written")
+      try redis("CONFIG", "SET", "maxmemory", "0")
+      try installation.expectSettled()
+      try installation.cdcd.waitUntilReady()
+      #expect(try installation.cdcd.metric("cdcd_lineage_breaks_total") == 0)
+    }
+
     @Test("frozen PostgreSQL is noticed, and after the thaw nothing is missing", .timeLimit(.minutes(3)))
     func postgresFrozen() throws {
       let installation = try Installation()
