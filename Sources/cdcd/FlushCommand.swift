@@ -7,11 +7,11 @@ struct FlushCommand: AsyncParsableCommand {
     commandName: "flush",
     abstract: "Deletes the keys of all rules in Redis, or of some; with --close-gap, ends a halt.",
     discussion: """
-      For a cache that is not trusted, or after a change that PostgreSQL's log does not tell of: run it when COMMIT has
-      returned. It deletes what the rules' patterns cover, leases first, paced by redis.flush_rate, and may run beside
+      For a cache that is not trusted, or after a change that PostgreSQL's log does not tell of: run it when COMMIT has \
+      returned. It deletes what the rules' patterns cover, leases first, paced by redis.flush_rate, and may run beside \
       cdcd. It asks Redis alone; with source.replicas it first waits until each has replayed what the primary holds.
 
-      With --close-gap it also waits until every transaction of before has ended, and moves the watermark past the gap, so
+      With --close-gap it also waits until every transaction of before has ended, and moves the watermark past the gap, so \
       that `cdcd run` goes on. cdcd must not run meanwhile.
       """)
 
