@@ -52,7 +52,8 @@ package struct GapClosing: Sendable {
   private func watch(_ board: StatusBoard, _ report: (String) -> Void) async -> Outcome {
     var goal: LSN?
     var lastReachable = ContinuousClock.now
-    var lastReport = ""
+    // A second try fails as the first did: what was said is not said again, but for what comes in between.
+    var lastReports: [String] = []
     while true {
       let status = board.snapshot().status
       let isPublished = !status.notReady.contains { $0.check == "publication" }
@@ -73,8 +74,10 @@ package struct GapClosing: Sendable {
         try? await Task.sleep(for: .milliseconds(100))
       }
       let line = Self.progress(board.snapshot().status)
-      if line != lastReport { report(line) }
-      lastReport = line
+      if !lastReports.contains(line) {
+        report(line)
+        lastReports = lastReports.suffix(3) + [line]
+      }
     }
   }
 

@@ -48,11 +48,20 @@ struct TailCommand: AsyncParsableCommand {
       throw ValidationError("--rule: there is no rule \(rule) in the file.\(nearest)")
     }
     guard let table else { return TailFilter(rule: rule) }
+    let name: TableName
     do {
-      return TailFilter(rule: rule, table: try TableName(sql: table))
+      name = try TableName(sql: table)
     } catch {
       throw ValidationError(
         "--table: found \(error.found), expected public.users, users or public.\"Order Items\"")
     }
+    if let rule, !rules.contains(where: { $0.name == rule && $0.table == name }) {
+      // A partition of the rule's table, it may be.
+      Output.error(
+        "The rule \(rule) does not name \(name): changes are shown where that is a partition of its table.")
+    } else if !rules.contains(where: { $0.table == name }) {
+      Output.error("No rule names \(name): its changes are shown if they are streamed at all.")
+    }
+    return TailFilter(rule: rule, table: name)
   }
 }

@@ -113,6 +113,9 @@ extension RealServers {
       let rules = Self.users + Self.documents + "  - {table: orders, keys: ['order:{id}']}\n"
       try installation.reload(rules)
       try installation.expectNotReady(because: "public.orders")
+      try eventually("its flush waits for it") {
+        try FlushProgress.of(installation.cdcd)?.phase == "unpublished"
+      }
       let redis = try installation.redis.client()
       for key in ["user:1", "order:1"] { try redis("SET", key, "cached") }
       try installation.postgres.query("UPDATE users SET name = 'b' WHERE id = 1")

@@ -184,7 +184,11 @@ package struct StatusText: Sendable {
   }
 
   private static func progress(of flush: StatusReport.Flush) -> String {
-    guard flush.phase != "barrier" else { return "waiting for \(flush.waitsFor ?? "running transactions")" }
+    switch flush.phase {
+    case "unpublished": return "waiting for its table, of which no changes come: see above"
+    case "barrier": return "waiting for \(flush.waitsFor ?? "running transactions")"
+    default: break
+    }
     return "\(flush.phase): \(count(flush.scannedKeys, "key")) found, \(grouped(flush.deletedKeys)) deleted"
   }
 

@@ -37,6 +37,12 @@ struct TailFormat {
     let note: String?
   }
 
+  /// Whether messages that name keys are wanted.
+  var wantsMessages: Bool {
+    filter.table == nil
+      && (filter.rule == nil || rules.contains { $0.takesMessages && $0.name == filter.rule })
+  }
+
   /// The lines of a change; nil when it is not wanted.
   mutating func lines(_ change: StreamedChange) throws -> String? {
     guard filter.wants(change, rules) else { return nil }

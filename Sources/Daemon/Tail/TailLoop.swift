@@ -85,6 +85,8 @@ struct TailLoop {
       switch try readPlaced(message) {
       case .changes(let changes): try changes.forEach { try print($0) }
       case .keepalive(let replyRequested): isAnswerDue = isAnswerDue || replyRequested
+      case .refusedMessage(let problem):
+        if format.wantsMessages { report("A message that names keys is refused: \(problem).") }
       case .unplaced: break
       }
     } catch let error as DecodeError {

@@ -81,7 +81,8 @@ extension Engine {
   private func flushStatus(_ open: FlushState.Open) -> EngineStatus.Flush {
     let job = flushes.job.flatMap { $0.rules.contains(open.rule) ? $0 : nil }
     return EngineStatus.Flush(
-      rule: configuration.rules[open.rule].name, reason: open.reason, phase: job?.phaseName ?? "barrier",
+      rule: configuration.rules[open.rule].name, reason: open.reason,
+      phase: flushes.isBlocked(open.rule) ? "unpublished" : job?.phaseName ?? "barrier",
       scannedKeys: job?.scannedKeys ?? 0, deletedKeys: job?.deletedKeys ?? 0,
       waitsFor: job?.blocker?.description)
   }

@@ -171,7 +171,8 @@ package struct EngineStatus: Sendable, Equatable {
   package struct Flush: Sendable, Equatable {
     package var rule: String
     package var reason: GapReason
-    /// `barrier`, `leases`, `values`; `replicas` while it waits for its second round.
+    /// `unpublished` while it waits for its table; `barrier`, `leases`, `values`; `replicas` or `delay` while it waits for its
+    /// second round.
     package var phase: String
     package var scannedKeys: UInt64
     package var deletedKeys: UInt64

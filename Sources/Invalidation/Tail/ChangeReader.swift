@@ -7,6 +7,8 @@ package struct ChangeReader {
   package enum Step: Sendable, Equatable {
     /// What it told; often nothing.
     case changes([StreamedChange])
+    /// A message that names keys and waits for no commit, as it should: why it is refused.
+    case refusedMessage(String)
     /// A keepalive, and whether the server waits for feedback.
     case keepalive(replyRequested: Bool)
     /// Nothing was taken of it: only the catalogue can tell whose rules the table concerns, once it shows the transaction
@@ -87,7 +89,7 @@ package struct ChangeReader {
     case .truncate(let relations): return try change(.truncate, relations, message)
     case .logicalMessage("cdcd.ddl", _, let content): return try definition(message.extracting(content))
     case .logicalMessage("cdcd", let isTransactional, let content):
-      return try keysNamed(by: message.extracting(content), isTransactional: isTransactional)
+      return keysNamed(by: message.extracting(content), isTransactional: isTransactional)
     case .logicalMessage, .irrelevant: break
     }
     return .changes([])
@@ -113,7 +115,7 @@ package struct ChangeReader {
       let text = decoder.text.span.extracting(content)
       if decoder.matches(prefix, "cdcd.ddl") { return try definition(text) }
       if decoder.matches(prefix, "cdcd") {
-        return try keysNamed(by: text, isTransactional: decoder.isTransactional)
+        return keysNamed(by: text, isTransactional: decoder.isTransactional)
       }
     case .insert, .update, .delete, .truncate:
       guard let identifier = named.identifier(of: decoder) else { break }
@@ -209,10 +211,9 @@ package struct ChangeReader {
   }
 
   /// A logical message of an application: as `Engine.keysNamed(by:)` takes it.
-  private func keysNamed(by content: Span<UInt8>, isTransactional: Bool) throws(DecodeError) -> Step {
+  private func keysNamed(by content: Span<UInt8>, isTransactional: Bool) -> Step {
     guard isTransactional, let transaction else {
-      throw DecodeError(
-        problem: "a message that names keys: " + KeyMessage.Problem.notTransactional.rawValue, offset: 0)
+      return .refusedMessage(KeyMessage.Problem.notTransactional.rawValue)
     }
     var change = StreamedChange(transaction: transaction, kind: .message, table: nil)
     guard let rule = rules.firstIndex(where: \.takesMessages) else { return .changes([change]) }
