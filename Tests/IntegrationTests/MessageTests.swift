@@ -80,6 +80,7 @@ extension RealServers {
         ("false, 'cdcd', 'key user:7'", "pg_logical_emit_message(true, 'cdcd', ...)", []),
         ("true, 'cdcd', 'key cdcd:wm:1:cdcd'", "cache nothing there", []),
         ("true, 'cdcd', 'key '", "a key is empty", []),
+        ("true, 'cdcd', repeat(E'key user:7\n', 200000)", "name keys in several messages", []),
       ])
     func refused(mode: String, message: (arguments: String, remedy: String, named: [String])) throws {
       let installation = try installation(mode: mode)

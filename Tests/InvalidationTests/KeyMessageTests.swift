@@ -71,6 +71,8 @@ import Testing
     let long = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
     #expect(decode(verb + long).keys == [long])
     #expect(decode(verb + long + [UInt8(ascii: "x")]).problems == [.tooLong])
+    let lines = Array(repeating: Array("key a\n".utf8), count: 400_000).flatMap(\.self)
+    #expect(decode(lines).problems == [.tooManyLines] && decode(lines).keys.isEmpty)
   }
 
   @Test func anEndAnywhereIsAShorterKeyOrAProblem() {

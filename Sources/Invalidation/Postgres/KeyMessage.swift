@@ -13,6 +13,7 @@ enum KeyMessage {
     case noRule = "no rule takes messages; add `- messages: true` to the rules"
     case notTransactional =
       "it waits for no commit; send it by pg_logical_emit_message(true, 'cdcd', ...)"
+    case tooManyLines = "it is longer than 2 MiB; name keys in several messages"
     case unknownLine = "a line does not begin with `key` and a blank; write `key user:42` in each"
     case emptyKey = "a key is empty; name one"
     case zeroByte = "a key has a zero byte, at which wal2json ends a message; name keys without"
@@ -20,10 +21,14 @@ enum KeyMessage {
     case ownKey = "a key begins with cdcd:wm: or cdcd:rules:, and is cdcd's own; cache nothing there"
   }
 
+  /// A longer message is refused as a whole: nothing else happens while one is read, and it may have 1 GB.
+  static let byteLimit = 2 << 20
+
   /// Appends the keys that the lines name, and what is wrong with the other lines, each problem once.
   static func decode(
     lines content: Span<UInt8>, rule: UInt32, into keys: inout KeyBuffer, _ problems: inout [Problem]
   ) {
+    guard content.count <= byteLimit else { return problems.append(.tooManyLines) }
     var start = 0
     while start < content.count {
       var end = start
