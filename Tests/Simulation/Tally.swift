@@ -14,7 +14,7 @@ struct Tally: CustomStringConvertible {
 
   mutating func add(_ statistics: Statistics) {
     add("transactions", statistics.transactions)
-    add("keys deleted", statistics.keysDeleted.reduce(0, +))
+    add("keys deleted", statistics.allKeysDeleted)
     add("keys hit", statistics.keysHit)
     add("barrier waits", statistics.barrierWaits)
     add("source reconnects", statistics.sourceReconnects)
