@@ -12,7 +12,8 @@ package struct SourceProblem: Sendable, Equatable {
     remedy: "Point source.postgres at the primary; with several hosts add target_session_attrs=read-write.")
 
   package static let differentServers = SourceProblem(
-    problem: "The replication connection and the query connection reach different servers.",
+    problem:
+      "The replication connection and the query connection reach different servers, or the first has just ended.",
     remedy: "Point source.postgres at the primary itself, not at a pooler or a balanced address.")
 
   /// In transaction mode the next question may be answered by another session.

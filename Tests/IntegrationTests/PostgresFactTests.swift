@@ -109,6 +109,39 @@ extension RealServers {
       #expect(try !contains(server, "hidden"))
     }
 
+    @Test("a slot that is made while a commit hangs waits for it, and never streams it")
+    func stuckBeforeTheSlot() throws {
+      let server = try makeServer("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE t")
+      func setStandby(_ name: String) throws {
+        try server.query("ALTER SYSTEM SET synchronous_standby_names = '\(name)'")
+        try server.query("SELECT pg_reload_conf()")
+        try eventually("it is in force") { try server.value("SHOW synchronous_standby_names") == name }
+      }
+      func expectWait(_ session: PostgresClient, for event: String) throws {
+        try eventually("it waits: \(event)") {
+          try server.value("SELECT wait_event FROM pg_stat_activity WHERE pid = \(session.backend)") == event
+        }
+      }
+      try setStandby("ghost")
+      let hanging = try server.session()
+      try hanging.begin("INSERT INTO t VALUES (1)")
+      try expectWait(hanging, for: "SyncRep")
+      let maker = try server.session()
+      try maker.begin(Self.stream)
+      try expectWait(maker, for: "transactionid")
+      #expect(try server.value("SELECT count(*) FROM t") == "0")
+      try setStandby("")
+      _ = try hanging.receiveAnswer()
+      // It goes on when the WAL tells again which transactions run, which a quiet server leaves to the next checkpoint.
+      try eventually("the slot is made") {
+        try server.query("CHECKPOINT")
+        return try server.value("SELECT count(confirmed_flush_lsn) FROM pg_replication_slots") == "1"
+      }
+      _ = try maker.receiveAnswer()
+      #expect(try server.value("SELECT count(*) FROM t") == "1")
+      #expect(try messages(server) == "")
+    }
+
     @Test("a generated column is not published by itself")
     func generatedColumns() throws {
       let server = try makeServer(
