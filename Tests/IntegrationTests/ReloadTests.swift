@@ -215,6 +215,34 @@ extension RealServers {
       try cdcd.waitUntilReady()
     }
 
+    @Test(
+      "commits that hang after a reload hold nobody else's deletes up, and are no gap",
+      arguments: Installation.streamingModes)
+    func hangingCommits(mode: String) throws {
+      let installation = try installation(mode: mode)
+      try installation.expectSettled()
+      try installation.reload(Self.documents + Self.users)
+      try installation.expectLog(Self.replaced)
+      try installation.cdcd.waitUntilReady()
+      let session = try installation.postgres.session()
+      try session.rows("ALTER SYSTEM SET synchronous_standby_names = 'ghost'")
+      try session.rows("SELECT pg_reload_conf(); SET synchronous_commit = local")
+      try eventually("it is in force") { try session.value("SHOW synchronous_standby_names") == "ghost" }
+      let hanging = try (3...12).map { id in
+        let session = try installation.postgres.session()
+        try session.begin("INSERT INTO users VALUES (\(id), 'c', 'c')")
+        return session
+      }
+      try installation.redis.client()("SET", "document:1", "cached")
+      try session.rows("UPDATE documents SET title = 'b'")
+      // A quarter of a second for each that hung, before.
+      try installation.expectGone("document:1", within: .seconds(1))
+      #expect(try installation.gaps("table_changed") == 0)
+      try session.rows("ALTER SYSTEM RESET synchronous_standby_names")
+      try session.rows("SELECT pg_reload_conf()")
+      for session in hanging { _ = try session.receiveAnswer() }
+    }
+
     @Test("killed between the reload and the end of its flush: the next start flushes")
     func killedInTheFlush() throws {
       let installation = try installation()

@@ -124,7 +124,10 @@ final class Oracle {
 
   func watermarkWritten(_ key: String, _ text: [UInt8]) {
     watermarkKey = key
-    let mayHandOver = world.options.hasSecondDeletes || world.options.partitioned
+    // Keys of a rule that changes are its flush's.
+    let mayHandOver =
+      world.options.hasSecondDeletes || world.options.partitioned
+      || world.options.faults.contains(.rulesReplaced)
     guard mayHandOver, text.last != UInt8(ascii: "-"), let watermark = Watermark(text)
     else {
       return

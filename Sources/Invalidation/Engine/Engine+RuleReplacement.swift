@@ -39,7 +39,23 @@ extension Engine {
     stream.outbox.unruled = []
     // What was told once may be told of the new rules as well.
     stream.reported = []
-    forgetPlaces()
+    rebind()
+  }
+
+  /// Where a table belongs is known, and to ask the catalogue anew would wait for transactions that hang. Only a look tells
+  /// what is below a table that is new among the rules; what it does until then is covered by the flush of its rules.
+  private mutating func rebind() {
+    // Rows of an outbox name their tables, and nobody is asked.
+    guard configuration.mode != .notify else { return forgetPlaces() }
+    for index in stream.relations.indices where stream.misplaced[index] == nil {
+      let bound = stream.relations[index]
+      let tables = bound.tables.union([bound.relation.table]).intersection(statistics.tables)
+      if tables.isEmpty {
+        keep(BoundRelation(bound.relation, tables: [bound.relation.table], rules: []), table: -1)
+      } else {
+        bind(bound.relation, as: tables)
+      }
+    }
   }
 
   private mutating func noticeReplacement(_ mapping: RuleMapping) {
