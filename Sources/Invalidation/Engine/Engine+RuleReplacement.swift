@@ -19,6 +19,7 @@ extension Engine {
     follow(mapping)
     emit(.rulesReplaced)
     noticeReplacement(mapping)
+    rebind()
     beginFlushIfNeeded()
     switch source.phase {
     case .streaming: lookAgain()
@@ -39,7 +40,6 @@ extension Engine {
     stream.outbox.unruled = []
     // What was told once may be told of the new rules as well.
     stream.reported = []
-    rebind()
   }
 
   /// Where a table belongs is known, and to ask the catalogue anew would wait for transactions that hang. Only a look tells
@@ -53,6 +53,8 @@ extension Engine {
       if tables.isEmpty {
         keep(BoundRelation(bound.relation, tables: [bound.relation.table], rules: []), table: -1)
       } else {
+        // Other rules are no DDL.
+        stream.known[bound.relation.table]?.tables = tables
         bind(bound.relation, as: tables)
       }
     }
