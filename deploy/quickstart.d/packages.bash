@@ -23,3 +23,9 @@ pooler_packages=(pgbouncer)
 
 # For the tests that run README's Python.
 python_packages=(python3 python3-venv)
+
+# For the slow checks (Tests/run --full): a browser for the status page, Prometheus for metrics and alerts, and what
+# makes and judges the Debian package.
+browser_packages=(chromium chromium-driver fonts-dejavu-core)
+monitoring_packages=(prometheus)
+packaging_packages=(dpkg-dev fakeroot lintian debootstrap)
