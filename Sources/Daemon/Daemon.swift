@@ -34,6 +34,7 @@ package struct Daemon: Sendable {
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     let logger = Logger(configuration.log)
     let board = StatusBoard()
+    let manager = ServiceManager()
     let (listening, announce) = AsyncStream<Void>.makeStream()
     let server = HTTPServer(
       configuration.http, board: board, identity: DaemonIdentity(version: Version.current), logger: logger
@@ -41,7 +42,8 @@ package struct Daemon: Sendable {
       logStart(logger, port: port)
       announce.yield()
     }
-    let eventLoop = try EventLoop(configuration, acceptGap: acceptGap, board: board, logger: logger)
+    let eventLoop = try EventLoop(
+      configuration, acceptGap: acceptGap, board: board, manager: manager, logger: logger)
     let loop = EventLoopService(eventLoop, board: board, startAfter: listening)
     // Shut down in reverse: the loop drains while HTTP still tells about it.
     let group = ServiceGroup(
@@ -49,7 +51,8 @@ package struct Daemon: Sendable {
         services: [
           .init(service: server), .init(service: loop, successTerminationBehavior: .gracefullyShutdownGroup),
         ], logger: logger.atLeast(.critical)))
-    let reload = RuleReload(readAgain, into: eventLoop, board: board, logger: logger)
+    let reload = RuleReload(
+      readAgain, into: eventLoop, board: board, manager: manager, logger: logger)
     let (requests, request) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     let reloads = Task { await reload.serve(requests, from: configuration) }
     let watch = Task { await Daemon.watch(signals, group, reload: { request.yield() }, logger) }
@@ -91,6 +94,7 @@ package struct Daemon: Sendable {
       metadata: [
         "source": "\(configuration.source.redacted)", "redis": "\(configuration.redis.address.redacted)",
         "http": "\(http.description)", "rules": "\(configuration.rules.count)",
+        "mode": "\(configuration.source.mode.rawValue)", "on_gap": "\(configuration.onGap.rawValue)",
       ])
   }
 

@@ -7,15 +7,17 @@ struct RuleReload: Sendable {
   private let read: @Sendable () throws -> Configuration
   private let loop: EventLoop
   private let board: StatusBoard
+  private let manager: ServiceManager
   private let logger: Logger
 
   init(
     _ read: @escaping @Sendable () throws -> Configuration, into loop: EventLoop,
-    board: StatusBoard, logger: Logger
+    board: StatusBoard, manager: ServiceManager, logger: Logger
   ) {
     self.read = read
     self.loop = loop
     self.board = board
+    self.manager = manager
     self.logger = logger
   }
 
@@ -24,7 +26,11 @@ struct RuleReload: Sendable {
     var present = configuration
     for await _ in requests {
       logger.info("reading the rules file again")
-      guard let next = await replacement(of: present) else { continue }
+      manager.tellReloading()
+      guard let next = await replacement(of: present) else {
+        manager.tellReady()
+        continue
+      }
       present.rules = next.rules
       present.onGap = next.onGap
       loop.replaceRules(with: present)

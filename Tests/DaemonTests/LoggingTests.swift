@@ -38,6 +38,10 @@ private final class Lines: Sendable {
     #expect(line(.journal, "a message") == "<4>a message\n")
   }
 
+  @Test func theJournalGetsAPriorityBeforeJSON() {
+    #expect(line(.journalJSON, "m").hasPrefix(#"<4>{"time":"2026"#))
+  }
+
   @Test func jsonLines() {
     #expect(
       line(.json, "a \"b\"", [(name: "rule", value: "x\\y"), (name: "level", value: "z")])
@@ -69,6 +73,69 @@ private final class Lines: Sendable {
     #expect(repeated.judge(notice, at: start + .seconds(60)) == .log(repeated: 2))
     #expect(repeated.judge(notice, at: start + .seconds(61)) == .leaveOut)
     #expect(repeated.judge(notice, at: start + .seconds(130)) == .log(repeated: 1))
+  }
+
+  @Test func aFaultThatEndsIsToldWithItsCount() {
+    var repeated = RepeatedNotice()
+    let start = ContinuousClock.now
+    func notice(_ message: String) -> Notice { Notice(.warning, "redis_error", message) }
+    _ = repeated.judge(notice("first"), at: start)
+    for second in 1...50 { _ = repeated.judge(notice("\(second)"), at: start + .seconds(second)) }
+    #expect(repeated.takeOverdue(at: start + .seconds(59)) == [])
+    #expect(
+      repeated.takeOverdue(at: start + .seconds(60)) == [
+        .init(notice: notice("50"), count: 50, age: .seconds(10))
+      ])
+    // And once: from here on it is a minute again.
+    #expect(repeated.takeOverdue(at: start + .seconds(119)) == [])
+    #expect(repeated.judge(notice("another"), at: start + .seconds(119)) == .leaveOut)
+    #expect(repeated.takeOverdue(at: start + .seconds(120)).map(\.count) == [1])
+    #expect(repeated.judge(notice("a new fault"), at: start + .seconds(300)) == .log(repeated: 0))
+  }
+
+  @Test func theEndTellsWhatWasLeftOut() {
+    let lines = Lines()
+    let log = NoticeLog(logger: lines.logger(.journal))
+    for _ in 0..<4 { log.log(Notice(.warning, "redis_error", "Redis is away")) }
+    log.log(Notice(.warning, "once", "this one was told"))
+    log.logOverdue()
+    #expect(lines.all.count == 2)
+    log.logOverdue(isEnd: true)
+    #expect(lines.all.count == 3)
+    #expect(
+      lines.all[2].hasPrefix("<4>Redis is away (repeated 3 times, the last 0.0 s ago) cause=redis_error"))
+  }
+
+  @Test func changesOfReadinessAreTold() {
+    let second: Int64 = 1_000_000_000
+    var log = ReadinessLog(startedAt: 0)
+    var status = EngineStatus()
+    status.notReady = [.init(check: "source", message: "connecting to PostgreSQL")]
+    #expect(log.notice(status, rules: 2, now: second) == nil, "a start is no news")
+    status.notReady = []
+    status.settled = LSN(64)
+    status.serverEnd = LSN(81)
+    #expect(
+      log.notice(status, rules: 2, now: 3 * second)
+        == Notice(.notice, "ready", "ready: streaming, lag 17 B, 2 rules; after 3.0 s", lsn: LSN(64)))
+    #expect(log.notice(status, rules: 2, now: 4 * second) == nil)
+    status.notReady = [
+      .init(check: "redis", message: "redis://cache: connecting"), .init(check: "gap", message: "m"),
+    ]
+    #expect(
+      log.notice(status, rules: 2, now: 63 * second)
+        == Notice(
+          .notice, "not_ready",
+          "not ready: redis: redis://cache: connecting (and 1 more, see /readyz); it was ready for 1 min 0 s",
+          lsn: LSN(64)))
+    status.notReady = []
+    status.degraded = [.init(check: "replicas", message: "replica1: no answer")]
+    #expect(
+      log.notice(status, rules: 1, now: 64 * second)
+        == Notice(
+          .notice, "ready",
+          "ready: streaming, lag 17 B, 1 rule, besides, replicas: replica1: no answer; it was not for 1.0 s",
+          lsn: LSN(64)))
   }
 
   @Test func recoveriesAreTold() {

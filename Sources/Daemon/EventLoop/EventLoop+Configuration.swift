@@ -3,9 +3,10 @@ import Logging
 import PostgresSource
 
 extension EventLoop {
-  /// The loop that the file asks for. `acceptGap` is `cdcd run --accept-gap`.
+  /// The loop that the file asks for. `acceptGap` is `cdcd run --accept-gap`; `manager` is as in the other initializer.
   convenience init(
-    _ configuration: Configuration, acceptGap: Bool = false, board: StatusBoard, logger: Logger
+    _ configuration: Configuration, acceptGap: Bool = false, board: StatusBoard,
+    manager: ServiceManager = .none, logger: Logger
   ) throws(SourceFailure) {
     let source = configuration.source
     var replicas: [ReplicaAddress] = []
@@ -22,7 +23,8 @@ extension EventLoop {
         pollInterval: source.pollInterval
       ),
       source: PostgresSourceConfiguration(configuration),
-      targets: [configuration.redis.address], replicas: replicas, board: board, logger: logger)
+      targets: [configuration.redis.address], replicas: replicas, board: board,
+      manager: manager, logger: logger)
   }
 
   /// 128 random bits in hexadecimal.

@@ -20,19 +20,23 @@ package final class EventLoop: Sendable {
   private let targets: [RedisAddress]
   private let replicas: [ReplicaAddress]
   private let board: StatusBoard
+  private let manager: ServiceManager
   private let logger: Logger
   private let wakeup = Wakeup()
 
-  /// `targets` and `replicas` are in the order of `engine.targets` and `engine.replicas`.
+  /// `targets` and `replicas` are in the order of `engine.targets` and `engine.replicas`. `manager` hears how the loop
+  /// is; by default nobody does.
   package init(
     engine: EngineConfiguration, source: PostgresSourceConfiguration, targets: [RedisAddress],
-    replicas: [ReplicaAddress] = [], board: StatusBoard, logger: Logger
+    replicas: [ReplicaAddress] = [], board: StatusBoard,
+    manager: ServiceManager = .none, logger: Logger
   ) {
     self.engine = engine
     self.source = source
     self.targets = targets
     self.replicas = replicas
     self.board = board
+    self.manager = manager
     self.logger = logger
   }
 
@@ -42,8 +46,8 @@ package final class EventLoop: Sendable {
     _ = signal(SIGPIPE, SIG_IGN)
     board.onAwait { [wakeup] in wakeup.signal() }
     let shell = Shell(
-      engine: engine, source: source, targets: targets, replicas: replicas, board: board, logger: logger,
-      wakeup: wakeup)
+      engine: engine, source: source, targets: targets, replicas: replicas, board: board, manager: manager,
+      logger: logger, wakeup: wakeup)
     return shell.run()
   }
 

@@ -19,19 +19,24 @@ struct Publisher {
   /// When `publish` is to be called again at the latest, on the monotonic clock in nanoseconds.
   var deadline: Int64 { last + (turns > 0 ? Publisher.shortest : Publisher.longest) }
 
-  mutating func publish(_ engine: borrowing Engine, now: Moment) {
+  /// Answers with what was put on the board; nil when it was nothing.
+  mutating func publish(_ engine: borrowing Engine, now: Moment) -> EngineStatus? {
     turns += 1
     if now.monotonic - last >= Publisher.shortest || engine.isProven != isProven {
-      publishNow(engine, now: now)
-    } else if board.hasWaiters {
-      let status = engine.status(now: now)
-      if status.settled != settled { put(status, engine, now: now) }
+      return publishNow(engine, now: now)
     }
+    guard board.hasWaiters else { return nil }
+    let status = engine.status(now: now)
+    guard status.settled != settled else { return nil }
+    put(status, engine, now: now)
+    return status
   }
 
-  mutating func publishNow(_ engine: borrowing Engine, now: Moment) {
+  mutating func publishNow(_ engine: borrowing Engine, now: Moment) -> EngineStatus {
     isProven = engine.isProven
-    put(engine.status(now: now), engine, now: now)
+    let status = engine.status(now: now)
+    put(status, engine, now: now)
+    return status
   }
 
   private mutating func put(_ status: EngineStatus, _ engine: borrowing Engine, now: Moment) {

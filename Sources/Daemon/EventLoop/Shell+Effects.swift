@@ -30,7 +30,9 @@ extension Shell {
     case .queryLineage(let table):
       let source = sourceConfiguration
       ask(.lineage(of: table, publication: source.mode == .pgoutput ? source.publication : nil))
-    case .rulesReplaced: sourceConfiguration = replacedSource ?? sourceConfiguration
+    case .rulesReplaced:
+      sourceConfiguration = replacedSource ?? sourceConfiguration
+      service.rulesReplaced()
     case .reconnectQuery: renewQuery()
     case .askReplica(let replica): askReplica(replica)
     case .connectRedis(let target): connectRedis(target)

@@ -50,6 +50,8 @@ final class Shell {
   let addresses: [RedisAddress]
   let replicaAddresses: [ReplicaAddress]
   private var publisher: Publisher
+  private var readiness: ReadinessLog
+  var service: ServiceReport
   private let board: StatusBoard
   private let wakeup: Wakeup
   private var polled: PollSet
@@ -57,7 +59,7 @@ final class Shell {
 
   init(
     engine configuration: EngineConfiguration, source: PostgresSourceConfiguration, targets: [RedisAddress],
-    replicas: [ReplicaAddress], board: StatusBoard, logger: Logger, wakeup: Wakeup
+    replicas: [ReplicaAddress], board: StatusBoard, manager: ServiceManager, logger: Logger, wakeup: Wakeup
   ) {
     let now = Clock.now()
     engine = Engine(configuration: configuration, seed: .random(in: .min ... .max), now: now)
@@ -71,6 +73,8 @@ final class Shell {
     self.wakeup = wakeup
     notices = NoticeLog(logger: logger, board: board)
     publisher = Publisher(board)
+    readiness = ReadinessLog(startedAt: now.monotonic)
+    service = ServiceReport(manager)
     polled = PollSet(places: Place.firstTarget + targets.count + replicas.count)
   }
 
@@ -89,11 +93,22 @@ final class Shell {
     performEffects()
     while true {
       if let outcome { return finish(outcome) }
-      publisher.publish(engine, now: Clock.now())
+      report(now: Clock.now())
       preparePoll()
       polled.wait(timeout: timeout())
       turn()
     }
+  }
+
+  /// Tells whoever wants to know where everything stands.
+  private func report(now: Moment) {
+    service.turn(now: now.monotonic)
+    guard let status = publisher.publish(engine, now: now) else { return }
+    notices.logOverdue()
+    guard !stopHandled else { return }
+    let rules = engine.statistics.ruleNames.count
+    if let notice = readiness.notice(status, rules: rules, now: now.monotonic) { notices.log(notice) }
+    service.tell(status, rules: rules, now: now.monotonic)
   }
 
   /// One turn: what is ready is handled in this order, for these reasons.
@@ -129,6 +144,7 @@ final class Shell {
     }
     if wakeup.isStopRequested, !stopHandled {
       stopHandled = true
+      service.stopping("stopping: finishing what is in flight")
       handle(.stop)
     }
   }
@@ -141,7 +157,19 @@ final class Shell {
 
   /// The last status goes out, and the connections close with the shell.
   private func finish(_ outcome: EventLoop.Outcome) -> EventLoop.Outcome {
-    publisher.publishNow(engine, now: Clock.now())
+    let status = publisher.publishNow(engine, now: Clock.now())
+    notices.logOverdue(isEnd: true)
+    switch outcome {
+    case .halted(let reason): service.stopping("halted on a gap: \(reason.explanation)")
+    case .finished:
+      let rest = status.received > status.settled
+      notices.log(
+        Notice(
+          .info, "stopped",
+          rest
+            ? "stopped; what was received up to \(status.received) and is not settled is replayed at the next start"
+            : "stopped; all that was received is settled", lsn: status.settled))
+    }
     return outcome
   }
 
@@ -207,7 +235,7 @@ final class Shell {
       return 0
     }
     if outcome != nil { return 0 }
-    var earliest = publisher.deadline
+    var earliest = min(publisher.deadline, service.deadline)
     if let deadline = engine.deadline { earliest = min(earliest, deadline) }
     if let deadline = connectionDeadline() { earliest = min(earliest, deadline) }
     if let end = gulp.end { earliest = min(earliest, end) }

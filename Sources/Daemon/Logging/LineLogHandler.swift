@@ -12,6 +12,8 @@ package struct LineLogHandler: LogHandler {
     case journal
     /// One JSON object a line.
     case json
+    /// `<6>{"time":...}`: the journal takes the priority off, and keeps the object as the message.
+    case journalJSON
   }
 
   package var logLevel: Logger.Level
@@ -47,16 +49,17 @@ package struct LineLogHandler: LogHandler {
     case .text: "\(time.iso8601) \(level) \(LogText.line(message, fields))\n"
     case .journal: "<\(level.journalPriority)>\(LogText.line(message, fields))\n"
     case .json: LogText.json(level, message, fields, at: time) + "\n"
+    case .journalJSON: "<\(level.journalPriority)>\(LogText.json(level, message, fields, at: time))\n"
     }
   }
 }
 
 extension Logger {
-  /// A logger as the configuration asks for it; text becomes journal lines where the journal reads them.
+  /// A logger as the configuration asks for it; where the journal reads the lines they carry their priority.
   package init(_ configuration: Configuration.Log) {
     let format: LineLogHandler.Format =
       switch configuration.format {
-      case .json: .json
+      case .json: StandardError.isJournal ? .journalJSON : .json
       case .text: StandardError.isJournal ? .journal : .text
       }
     self.init(label: "cdcd") { _ in LineLogHandler(format: format, level: configuration.level) }

@@ -19,9 +19,23 @@ package final class NoticeLog: Sendable {
     let level = notice.severity.level
     guard level >= logger.logLevel else { return }
     guard case .log(let repeated) = repetitions.withLock({ $0.judge(notice, at: .now) }) else { return }
-    let suffix = repeated == 0 ? "" : " (repeated \(repeated) \(repeated == 1 ? "time" : "times"))"
-    logger.log(level: level, "\(notice.message)\(suffix)", metadata: notice.metadata)
+    write(notice, repeated == 0 ? "" : " (repeated \(times(repeated)))")
   }
+
+  /// Tells of the notices that were left out and that no other has followed since. To be called about once a second, and at
+  /// the end.
+  package func logOverdue(isEnd: Bool = false) {
+    for repetition in repetitions.withLock({ $0.takeOverdue(at: .now, isEnd: isEnd) }) {
+      let age = StatusText.duration(repetition.age / .seconds(1))
+      write(repetition.notice, " (repeated \(times(repetition.count)), the last \(age) ago)")
+    }
+  }
+
+  private func write(_ notice: Notice, _ suffix: String) {
+    logger.log(level: notice.severity.level, "\(notice.message)\(suffix)", metadata: notice.metadata)
+  }
+
+  private func times(_ count: Int) -> String { count == 1 ? "once" : "\(count) times" }
 }
 
 extension Notice {

@@ -21,9 +21,12 @@ final class CDCDProcess: Sendable {
     }
   }
 
-  init(_ words: [String], configuration: String, httpPort: Int, log: String) throws {
+  init(
+    _ words: [String], configuration: String, httpPort: Int, log: String, environment: [String: String] = [:]
+  ) throws {
     self.httpPort = httpPort
-    process = try ServerProcess([Self.binary] + words + ["--config", configuration], log: log)
+    process = try ServerProcess(
+      [Self.binary] + words + ["--config", configuration], log: log, environment: environment)
   }
 
   func get(_ path: String, timeout: Duration = .seconds(30)) throws -> HTTPResponse {

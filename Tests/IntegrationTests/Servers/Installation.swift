@@ -152,11 +152,13 @@ final class Installation: Sendable {
   /// Starts cdcd, or one more with another name; does not wait until it is ready. `words` come before
   /// `--config`.
   @discardableResult
-  func startCDCD(named name: String = "cdcd", with words: [String] = []) throws -> CDCDProcess {
+  func startCDCD(
+    named name: String = "cdcd", with words: [String] = [], environment: [String: String] = [:]
+  ) throws -> CDCDProcess {
     let port = try LoopbackConnection.freePort()
     let path = try configuration(httpPort: port, named: name + ".yaml")
     let started = try CDCDProcess(
-      words, configuration: path, httpPort: port, log: folder.file(name + ".log"))
+      words, configuration: path, httpPort: port, log: folder.file(name + ".log"), environment: environment)
     running.withLock { $0 = started }
     return started
   }
