@@ -52,15 +52,26 @@ struct LibpqNotice: ~Copyable {
   @unsafe
   init(borrowing pointer: OpaquePointer) { unsafe self.pointer = pointer }
 
-  /// The error, in one line; what the server did not say is left out.
+  /// The error, in one line; what the server did not say is left out, and so are values of rows.
   var error: CatalogError {
+    let sqlState = field(.sqlState)
     var parts: [String] = []
     for part in [ErrorField.message, .detail, .hint] {
+      // The detail of a data exception or of a violated constraint quotes the value.
+      if part == .detail, let sqlState, ["22", "23"].contains(sqlState.prefix(2)) { continue }
       if let text = field(part) { parts.append(text) }
     }
     let fallback = unsafe PQresultErrorMessage(pointer).map { unsafe String(cString: $0) } ?? ""
-    let message = parts.isEmpty ? fallback : parts.joined(separator: "; ")
-    return CatalogError(sqlState: field(.sqlState), message: oneLine(message))
+    let message = oneLine(parts.isEmpty ? fallback : parts.joined(separator: "; "))
+    // character_not_in_repertoire and untranslatable_character quote its bytes.
+    let quotesBytes = sqlState == "22021" || sqlState == "22P05"
+    return CatalogError(sqlState: sqlState, message: quotesBytes ? withoutBytes(message) : message)
+  }
+
+  /// `invalid byte sequence for encoding "UTF8": 0xff` without what follows the colon.
+  private func withoutBytes(_ message: String) -> String {
+    let words = message.split(separator: " ").filter { !$0.hasPrefix("0x") }.joined(separator: " ")
+    return words.hasSuffix(":") ? String(words.dropLast()) : words
   }
 
   /// Whether the server ends the session with it.

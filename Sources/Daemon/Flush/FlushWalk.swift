@@ -121,7 +121,7 @@ struct FlushWalk {
       return .ended(.refused(refusals(command, pattern, text)))
     case "error" where text.starts(with: "ERR unknown command".utf8):
       return .ended(.refused(refusals(command, pattern, text)))
-    default: return .lost(String(decoding: text, as: UTF8.self))
+    default: return .lost(RedisReply.message(ofError: text))
     }
   }
 

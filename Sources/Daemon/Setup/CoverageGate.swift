@@ -12,7 +12,7 @@ package enum CoverageGate {
     let findings = await findings(for: configuration, within: limit)
     let logger = Logger(configuration.log)
     for finding in findings where finding.severity == .warning || !finding.keepsFromRunning {
-      logger.warning("\(finding.problem) \(finding.remedy)")
+      logger.warning("\(finding.problem) \(finding.remedy)", metadata: ["cause": "check"])
     }
     return findings.filter { $0.severity == .error && $0.keepsFromRunning }
   }

@@ -37,7 +37,7 @@ enum RedisCheck {
     case .error(let error) where error.starts(with: "NOAUTH".utf8): throw .loginMissing
     case .error(let error):
       refusals.add(command, pattern: nil, error: error)
-      guard !refusals.isEmpty else { throw RedisFailure(String(decoding: error, as: UTF8.self)) }
+      guard !refusals.isEmpty else { throw RedisFailure(RedisReply.message(ofError: error)) }
       return nil
     default: throw RedisFailure("\(command.uppercased()) was answered by something else")
     }

@@ -123,7 +123,7 @@ extension Engine {
     targets[target].progressAt = now.monotonic
     if case .error(let text) = reply {
       if expectation == .multi { targets[target].ranBare = true }
-      return fail(target, kind: RedisReply.kind(ofError: text), String(decoding: text, as: UTF8.self))
+      return fail(target, kind: RedisReply.kind(ofError: text), RedisReply.message(ofError: text))
     }
     switch (expectation, reply) {
     case (.multi, .status), (.queued, .status), (.bareDelete, .integer), (.repair, _): break
@@ -166,7 +166,7 @@ extension Engine {
     for case .error(let text) in results {
       // The commands behind it ran all the same.
       targets[target].ranBare = true
-      return fail(target, kind: RedisReply.kind(ofError: text), String(decoding: text, as: UTF8.self))
+      return fail(target, kind: RedisReply.kind(ofError: text), RedisReply.message(ofError: text))
     }
     // Behind a mismatch every batch fails as well, until Redis was asked again.
     guard targets[target].link == .ready, let batch = targets[target].inFlight.first else { return }
@@ -218,6 +218,12 @@ extension RedisReply {
       "MISCONF", "NOREPLICAS", "BUSY", "EXECABORT", "MOVED", "ASK", "WRONGTYPE", "NOSCRIPT",
     ]
     return known.first { $0.utf8.elementsEqual(code) }?.lowercased() ?? "error"
+  }
+
+  /// The error for people. Redis repeats the arguments of a command that it does not know, and those are keys.
+  package static func message(ofError text: [UInt8]) -> String {
+    let text = String(decoding: text, as: UTF8.self)
+    return text.firstRange(of: ", with args beginning with").map { String(text[..<$0.lowerBound]) } ?? text
   }
 
   /// The value of `name:` in the text of INFO, or an empty text.
