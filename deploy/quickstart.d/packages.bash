@@ -24,6 +24,9 @@ pooler_packages=(pgbouncer)
 # For the tests that run README's Python.
 python_packages=(python3 python3-venv)
 
+# For the tests of the units in deploy: systemd-analyze.
+unit_packages=(systemd)
+
 # For the slow checks (Tests/run --full): a browser for the status page, Prometheus for metrics and alerts, and what
 # makes and judges the Debian package.
 browser_packages=(chromium chromium-driver fonts-dejavu-core)
