@@ -8,6 +8,8 @@ package final class QueryConnection {
     case confirmedFlush(slot: String)
     /// Of the table, and the named publication; nil where the stream tells of every table.
     case lineage(of: TableReference, publication: String?)
+    /// What the server keeps for the named slot; nil with an outbox.
+    case retention(slot: String?)
   }
 
   package enum Progress {
@@ -18,6 +20,7 @@ package final class QueryConnection {
     case blocker(BlockingTransaction?)
     case confirmedFlush(LSN)
     case lineage(TableLineage?, TransactionSnapshot)
+    case retention(ServerRetention?)
     /// Not to be used any more.
     case failed(SourceFailure)
   }
@@ -55,6 +58,8 @@ package final class QueryConnection {
       try session.ask(
         QueryConnection.lineageQuery(table, publication, session.connection.serverVersion),
         doing: "asking what a table is a partition of")
+    case .retention(let slot):
+      try session.ask(RetentionQuery.text(slot: slot), doing: "asking what the server keeps for cdcd")
     }
     self.question = question
     deadline = now + answerTime
@@ -82,6 +87,7 @@ package final class QueryConnection {
   private func read(_ rows: [[String?]]) -> Progress {
     if case .blocker? = question { return .blocker(BlockerQuery.read(rows)) }
     if case .lineage? = question { return lineage(rows) }
+    if case .retention? = question { return .retention(RetentionQuery.read(rows)) }
     guard let row = rows.first, let text = row.first ?? nil else { return .failed(unexpected("nothing")) }
     switch question {
     case .snapshot?:
@@ -97,7 +103,7 @@ package final class QueryConnection {
     case .confirmedFlush?:
       guard let position = LSN(text) else { return .failed(unexpected(text)) }
       return .confirmedFlush(position)
-    case .blocker?, .lineage?, nil: return .failed(unexpected(text))
+    case .blocker?, .lineage?, .retention?, nil: return .failed(unexpected(text))
     }
   }
 

@@ -54,6 +54,7 @@ import Testing
     let board = StatusBoard(maximumSilence: .seconds(3_600))
     var status = Self.status(0x16B_3748)
     status.confirmed = LSN(0x16B_0000)
+    status.retention = .slot(RetainedWAL(bytes: 16_384, safeBytes: 1 << 30, status: .reserved))
     board.publish(status, Self.statistics(), at: Moment(monotonic: 1, wall: Self.before(7_500)))
     let page = try Self.text(board.snapshot())
     #expect(page.isReady)
@@ -71,6 +72,8 @@ import Testing
                     applied    0/16B3748
                     settled    0/16B3748
                     confirmed  0/16B0000         13.8 KiB behind, for a replay
+        retained    16.0 KiB of WAL for the slot, 1.0 GiB more may be written before it
+                    is lost
         redis       redis://cache:6379/0
                     connected, at 0/16B3748
         in all      1,234,567 transactions, 2,000,007 keys deleted, 12 of which were
@@ -138,9 +141,13 @@ import Testing
 
   @Test func anOutboxHasNoSlot() throws {
     let board = StatusBoard(maximumSilence: .seconds(3_600))
-    board.publish(settledStatus(1))
+    var status = settledStatus(1)
+    status.retention = .outbox(rows: 1_200)
+    board.publish(status)
     var source = Configuration.Source(postgres: "host=db")
     source.mode = .notify
-    #expect(try Self.text(board.snapshot(), source: source).text.contains("            notify\n"))
+    let text = try Self.text(board.snapshot(), source: source).text
+    #expect(text.contains("            notify\n"))
+    #expect(text.contains("retained    1,200 rows in the outbox\n"))
   }
 }

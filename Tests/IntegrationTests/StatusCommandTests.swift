@@ -13,19 +13,36 @@ extension RealServers {
 
     @Test("it is ready, and where everything stands", arguments: Installation.modes)
     func ready(mode: String) throws {
-      let installation = try Installation(mode: mode)
+      var options = Installation.Options()
+      options.mode = mode
+      options.postgresSettings = ["max_slot_wal_keep_size=1GB"]
+      let installation = try Installation(options)
       #expect(try installation.keysGone(of: ["user:1"], after: "INSERT INTO users VALUES (1)") == ["user:1"])
+      try expectRetention(installation)
       let status = try status(installation)
       #expect(status.status == 0)
       #expect(status.output.hasPrefix("cdcd "), "\(status.output)")
       for part in [
         " is ready since ", "            \(mode)", "lag         none: all that PostgreSQL has told of",
-        " 1 key deleted, 1 of which", "  public.users                    ",
+        "retained    ", " 1 key deleted, 1 of which", "  public.users                    ",
       ] {
         #expect(status.output.contains(part), "\(status.output)")
       }
       let lines = status.output.split(separator: "\n")
       #expect(lines.allSatisfy { $0.count <= 80 }, "\(status.output)")
+    }
+
+    /// What the server keeps is asked for within seconds, and is what it keeps.
+    private func expectRetention(_ installation: Installation) throws {
+      let name = installation.mode == "notify" ? "cdcd_outbox_rows" : "cdcd_slot_retained_bytes"
+      try eventually("\(name) is told") { try installation.cdcd.metric(name) != nil }
+      guard installation.mode != "notify" else { return }
+      let retained = try #require(try installation.cdcd.metric(name))
+      let safe = try #require(try installation.cdcd.metric("cdcd_slot_safe_wal_size_bytes"))
+      // Whole segments of 16 MiB are kept, or removed.
+      #expect(abs(retained + safe - 1_024 * 1_024 * 1_024) < 32 * 1_024 * 1_024, "\(retained) and \(safe)")
+      #expect(
+        try installation.cdcd.get("/metrics").body.contains("cdcd_slot_wal_status{status=\"reserved\"} 1\n"))
     }
 
     @Test("--json is /status as it is")

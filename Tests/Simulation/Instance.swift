@@ -301,6 +301,7 @@ final class Instance {
     case .queryLineage(let table):
       source.open { $0.query { .lineage($0.lineage(of: table), $0.snapshot()) } }
     case .queryBlocker: source.open { $0.query { _ in .blocker(nil) } }
+    case .queryRetention: source.open { $0.query { .retention($0.retention()) } }
     case .askReplica(let replica): replicas.ask(replica, for: process)
     case .rulesReplaced: rules = replacedRules ?? rules
     case .reconnectQuery: source.open { $0.reconnectQuery() }

@@ -246,6 +246,14 @@ final class ModelPostgres {
     return xid
   }
 
+  /// Without `max_slot_wal_keep_size`; what is confirmed keeps no WAL here.
+  func retention() -> ServerRetention? {
+    if world.options.mode == .notify { return .outbox(rows: UInt64(outbox.entries.count)) }
+    return slot.map {
+      .slot(RetainedWAL(bytes: walEnd - min(walEnd, $0.confirmed), safeBytes: nil, status: .reserved))
+    }
+  }
+
   var facts: SourceFacts {
     let sees = world.options.mutation != .blindLook
     return SourceFacts(

@@ -16,6 +16,7 @@ extension ScenarioTests {
     let instance = world.instances[0]
     #expect(world.advance(upTo: 2 * Time.second) { world.workload.stuckFor == nil })
     let before = try #require(instance.process?.engine.statistics.barrierWaits)
+    var told: Set<UInt64> = []
     let end = world.now + 60 * Time.second
     var excess = Int.min
     while world.now < end, world.violation == nil {
@@ -25,7 +26,10 @@ extension ScenarioTests {
       let fresh = world.postgres.commits.suffix(50).count { $0.time > world.now - 20 * Time.millisecond }
       excess = max(excess, status.ledgerEntries - 2 * (status.parkedTransactions + fresh) - 2)
       #expect(status.parkedTransactions >= 1)
+      if let bytes = status.retention?.wal?.bytes { told.insert(bytes) }
     }
+    // What the server keeps is asked for in between.
+    #expect((5...7).contains(told.count), "\(told.count)")
     let passed = try #require(instance.process?.engine.statistics.barrierWaits) - before
     #expect(passed >= 5_000)
     #expect(excess <= 0)

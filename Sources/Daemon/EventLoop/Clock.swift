@@ -29,7 +29,7 @@ enum Clock {
   /// From 1970 to 2000.
   private static let secondsTo2000: Int64 = 946_684_800
 
-  private static func read(_ clock: clockid_t) -> timespec {
+  static func read(_ clock: clockid_t) -> timespec {
     var time = timespec()
     // Fails only for a clock that does not exist.
     _ = unsafe clock_gettime(clock, &time)

@@ -27,6 +27,8 @@ extension Shell {
     case .queryCurrentTransaction: ask(.currentTransaction)
     case .queryWALEnd: ask(.walEnd)
     case .queryBlocker: ask(.blocker)
+    case .queryRetention:
+      ask(.retention(slot: sourceConfiguration.mode == .notify ? nil : sourceConfiguration.slot))
     case .queryLineage(let table):
       let source = sourceConfiguration
       ask(.lineage(of: table, publication: source.mode == .pgoutput ? source.publication : nil))

@@ -197,6 +197,7 @@ extension Shell {
       case .currentTransaction(let xid): handle(.currentTransaction(xid))
       case .walEnd(let end): handle(.walEnd(end))
       case .blocker(let blocker): handle(.blocker(blocker))
+      case .retention(let retention): handle(.retention(retention))
       case .lineage(let lineage, let snapshot): handle(.lineage(lineage, snapshot))
       case .confirmedFlush(let position): slotVerified(position)
       case .failed(let failure): failQuery(failure)

@@ -35,6 +35,14 @@ struct StatusReport: Codable {
     let confirmed: String
   }
 
+  /// What PostgreSQL keeps for cdcd, as it told within the last seconds.
+  struct Retention: Codable {
+    let walBytes: UInt64?
+    let safeWalBytes: UInt64?
+    let walStatus: String?
+    let outboxRows: UInt64?
+  }
+
   struct RatePerSecond: Codable {
     let windowSeconds: Int
     let transactions: Double
@@ -112,6 +120,7 @@ struct StatusReport: Codable {
   let source: Source
   let positions: Positions
   let lagBytes: UInt64?
+  let retention: Retention?
   let queueBytes: Int
   let rates: [RatePerSecond]
   let totals: Totals
@@ -141,6 +150,7 @@ extension StatusReport {
       retries: statistics.sourceRetries, reconnects: statistics.sourceReconnects)
     positions = Positions(status)
     lagBytes = snapshot.lagBytes
+    retention = status.retention.map(Retention.init)
     queueBytes = status.queueBytes
     rates = snapshot.rates.map {
       RatePerSecond(
@@ -172,6 +182,15 @@ extension StatusReport.Positions {
     applied = status.applied.description
     settled = status.settled.description
     confirmed = status.confirmed.description
+  }
+}
+
+extension StatusReport.Retention {
+  init(_ retention: ServerRetention) {
+    walBytes = retention.wal?.bytes
+    safeWalBytes = retention.wal?.safeBytes
+    walStatus = retention.wal?.status?.rawValue
+    outboxRows = retention.outboxRows
   }
 }
 

@@ -41,11 +41,7 @@ extension Metric {
       }
     },
     .counters("cdcd_redis_errors_total", "Error replies and lost connections, by target and kind.") {
-      input in
-      input.statistics.redisErrors.map {
-        MetricSample(
-          labels: [("target", input.targetName($0.target)), ("kind", $0.kind)], value: .integer($0.count))
-      }
+      redisErrors($0)
     },
   ]
 
@@ -73,6 +69,11 @@ extension Metric {
     },
     .gauge("cdcd_parked_transactions", "Committed transactions that are not visible yet.") {
       .integer(UInt64(clamping: $0.status.parkedTransactions))
+    },
+    .gauge(
+      "cdcd_parked_age_seconds", "How long the oldest parked transaction has been waiting; 0 without one."
+    ) {
+      .real($0.parkedAge)
     },
     .gauge("cdcd_queue_bytes", "Memory held by changes on their way to Redis.") {
       .integer(UInt64(clamping: $0.status.queueBytes))
@@ -105,6 +106,24 @@ extension Metric {
     .gauge("cdcd_lag_bytes", "WAL that the server has written and that is not settled.") {
       $0.snapshot.lagBytes.map { .integer($0) }
     },
+    .gauge(
+      "cdcd_slot_retained_bytes", "WAL that the server keeps for the slot, as it tells every 10 seconds."
+    ) {
+      $0.status.retention?.wal.map { .integer($0.bytes) }
+    },
+    .gauge(
+      "cdcd_slot_safe_wal_size_bytes",
+      "WAL that may still be written before the slot is beyond max_slot_wal_keep_size; absent without a limit."
+    ) {
+      $0.status.retention?.wal?.safeBytes.map { .integer($0) }
+    },
+    .gauges("cdcd_slot_wal_status", "1 for the slot's wal_status in pg_replication_slots, 0 for the others.")
+    {
+      walStatus($0.status.retention?.wal)
+    },
+    .gauge("cdcd_outbox_rows", "Rows in the outbox, by the server's statistics.") {
+      $0.status.retention?.outboxRows.map { .integer($0) }
+    },
     .gauge("cdcd_received_lsn", "The end of the WAL that was received, as a byte offset.") {
       .integer($0.status.received.rawValue)
     },
@@ -120,10 +139,8 @@ extension Metric {
   ]
 
   private static let continuity: [Metric] = [
-    .counters("cdcd_gaps_total", "Moments at which continuity could not be proved, by reason.") { input in
-      input.statistics.gaps.map {
-        MetricSample(labels: [("reason", $0.reason.rawValue)], value: .integer($0.count))
-      }
+    .counters("cdcd_gaps_total", "Moments at which continuity could not be proved, by reason.") {
+      gaps($0.statistics)
     },
     .counter("cdcd_flushes_total", "Flushes of a rule's keys.") { $0.statistics.flushes },
     .counter("cdcd_flush_keys_total", "Keys that flushes deleted.") { $0.statistics.flushedKeys },
@@ -146,6 +163,36 @@ extension Metric {
       MetricSample(labels: [("side", "source")], value: .integer(source)),
       MetricSample(labels: [("side", "redis")], value: .integer(redis)),
     ]
+  }
+
+  /// Every reason from the start, so that rate() sees the first gap.
+  private static func gaps(_ statistics: Statistics) -> [MetricSample] {
+    GapReason.allCases.map { reason in
+      let count = statistics.gaps.first { $0.reason == reason }?.count ?? 0
+      return MetricSample(labels: [("reason", reason.rawValue)], value: .integer(count))
+    }
+  }
+
+  /// Lost connections from the start; of the twenty other kinds those that were met, since what lasts is met again, and
+  /// `cdcd_retries_total` counts them all.
+  private static func redisErrors(_ input: MetricsInput) -> [MetricSample] {
+    input.status.targets.indices.flatMap { target in
+      let errors = input.statistics.redisErrors.filter { $0.target == target }
+      let isMet = errors.contains { $0.kind == "connection" }
+      let none = isMet ? [] : [Statistics.RedisErrorCount(target: target, kind: "connection", count: 0)]
+      return (none + errors).map {
+        MetricSample(
+          labels: [("target", input.status.targets[target].name), ("kind", $0.kind)],
+          value: .integer($0.count))
+      }
+    }
+  }
+
+  private static func walStatus(_ wal: RetainedWAL?) -> [MetricSample] {
+    guard let status = wal?.status else { return [] }
+    return RetainedWAL.Status.allCases.map {
+      MetricSample(labels: [("status", $0.rawValue)], value: .flag($0 == status))
+    }
   }
 
   private static func changes(_ statistics: Statistics) -> [MetricSample] {

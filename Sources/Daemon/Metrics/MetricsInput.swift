@@ -14,9 +14,9 @@ struct MetricsInput {
   var status: EngineStatus { snapshot.status }
   var statistics: Statistics { snapshot.statistics }
 
-  /// The name of a Redis target by its index.
-  func targetName(_ index: Int) -> String {
-    status.targets.indices.contains(index) ? status.targets[index].name : String(index)
+  /// Seconds since the oldest parked transaction was received.
+  var parkedAge: Double {
+    status.parkedSince.map { Double(max(0, snapshot.moment.monotonic - $0)) / 1e9 + age } ?? 0
   }
 }
 

@@ -102,6 +102,7 @@ package struct StatusText: Sendable {
           + (isKnown && behind > 0
             ? "\(bytes(behind)) behind" + (name == "confirmed" ? ", for a replay" : "") : ""))
     }
+    if let retention = status.retention { page.add("retained", words(for: retention)) }
     if status.parked.transactions > 0 {
       page.add(
         "parked",
@@ -109,6 +110,13 @@ package struct StatusText: Sendable {
           + (status.parked.oldestXid.map { "; the oldest is xid \($0)" } ?? ""))
     }
     if status.queueBytes > 0 { page.add("in flight", "\(bytes(UInt64(status.queueBytes))) of keys") }
+  }
+
+  private static func words(for retention: StatusReport.Retention) -> String {
+    if let rows = retention.outboxRows { return "\(count(rows, "row")) in the outbox" }
+    var words = "\(bytes(retention.walBytes ?? 0)) of WAL for the slot"
+    if let safe = retention.safeWalBytes { words += ", \(bytes(safe)) more may be written before it is lost" }
+    return words
   }
 
   private static func addTargets(_ status: StatusReport, to page: inout StatusLayout) {

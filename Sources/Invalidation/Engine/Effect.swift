@@ -17,6 +17,8 @@ package enum Effect: Sendable {
   case queryWALEnd
   /// Ask on the query connection which transaction is the oldest.
   case queryBlocker
+  /// Ask on the query connection what the server keeps for cdcd: the slot's WAL, or the rows of the outbox.
+  case queryRetention
   /// Ask on the query connection what the catalogue says of this table.
   case queryLineage(of: TableReference)
   /// Other rules are in force: what is asked of the server from here on is asked for their tables.

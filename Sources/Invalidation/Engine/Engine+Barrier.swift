@@ -18,6 +18,8 @@ extension Engine {
       queries.link = .asking(since: now.monotonic)
       return emit(.queryWALEnd)
     }
+    // Before the snapshot: on a busy server one is always needed.
+    if source.retentionDueAt <= now.monotonic { return askRetention() }
     guard queries.isSnapshotNeeded || barrier.uncheckedCount > 0 else { return }
     queries.isSnapshotNeeded = false
     queries.link = .asking(since: now.monotonic)

@@ -62,6 +62,7 @@ extension Engine {
     source.lastMessageAt = now.monotonic
     source.probedAt = nil
     source.feedbackDueAt = now.monotonic
+    source.retentionDueAt = now.monotonic + Engine.firstRetention
     if source.wasStreaming { statistics.sourceReconnects += 1 }
     source.wasStreaming = true
     source.waitsForSlot = false
@@ -161,6 +162,7 @@ extension Engine {
     resetStream()
     source.plan = nil
     source.blocker = nil
+    source.retention = nil
     source.phase = .down(retryAt: retryAt)
     queries.link = .down(retryAt: .max)
     // The transaction whose end it waited for comes again, as a whole.

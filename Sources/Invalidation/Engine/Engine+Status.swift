@@ -16,6 +16,8 @@ extension Engine {
     status.confirmed = confirmed.position
     status.serverEnd = max(stream.serverEnd, stream.received)
     status.parkedTransactions = barrier.parkedCount
+    status.parkedSince = barrier.parkedSince
+    status.retention = source.retention
     status.oldestParked = barrier.waiting.first { $0.isParked }?.xid
     status.lastMessage = source.hasHadMessage ? source.lastMessageAt : nil
     status.targets = targets.indices.map(targetStatus)

@@ -43,6 +43,7 @@ extension Engine {
       if let unplaced = stream.unplaced { consider(unplaced.askAt) }
       consider(barrier.snapshotAt + Barrier.snapshotLifetime)
       consider(renewalDue)
+      consider(source.retentionDueAt)
     case .connecting: break
     }
     considerSecondDeletes(consider)
@@ -166,6 +167,7 @@ extension Engine {
       || barrier.snapshotAt + Barrier.snapshotLifetime <= now.monotonic:
       queries.isSnapshotNeeded = true
       askIfNeeded()
+    case .idle where source.retentionDueAt <= now.monotonic: askIfNeeded()
     case .down, .asking, .idle, .connecting: break
     }
   }

@@ -92,6 +92,7 @@ package struct Engine: Sendable {
     case .currentTransaction(let xid): currentTransactionArrived(xid)
     case .walEnd(let end): walEndArrived(end)
     case .blocker(let blocker): blockerArrived(blocker)
+    case .retention(let retention): retentionArrived(retention)
     case .lineage(let lineage, let snapshot): lineageArrived(lineage, snapshot)
     case .slotWaits(let blocker): slotWaits(blocker)
     case .outboxRead(let page): outboxRead(page)

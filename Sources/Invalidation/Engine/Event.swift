@@ -17,6 +17,8 @@ package enum Event: Sendable {
   case walEnd(LSN)
   /// Answers `Effect.queryBlocker`; nil when no transaction runs.
   case blocker(BlockingTransaction?)
+  /// Answers `Effect.queryRetention`; nil when the server does not tell.
+  case retention(ServerRetention?)
   /// Answers `Effect.queryLineage`; nil when there is no such table in the snapshot that is given too.
   case lineage(TableLineage?, TransactionSnapshot)
   /// `connectSource` makes the slot, which waits for this transaction.

@@ -35,6 +35,9 @@ struct SourceState: Sendable {
   /// The server was asked to answer since the last message.
   var probedAt: Int64?
   var feedbackDueAt: Int64 = 0
+  /// What the server keeps for cdcd, as it told last on this stream; and when it is asked again.
+  var retention: ServerRetention?
+  var retentionDueAt: Int64 = 0
   var wasStreaming = false
   /// The last try found the slot in use.
   var waitsForSlot = false

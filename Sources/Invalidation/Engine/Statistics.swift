@@ -37,6 +37,12 @@ package struct Statistics: Sendable, Equatable {
     package var target: Int
     package var kind: String
     package var count: UInt64
+
+    package init(target: Int, kind: String, count: UInt64) {
+      self.target = target
+      self.kind = kind
+      self.count = count
+    }
   }
 
   package struct GapCount: Sendable, Equatable {
@@ -119,6 +125,10 @@ package struct EngineStatus: Sendable, Equatable {
   package var parkedTransactions = 0
   /// The xid of the oldest of them.
   package var oldestParked: UInt32?
+  /// Monotonic nanoseconds at which it was received.
+  package var parkedSince: Int64?
+  /// What the server keeps for cdcd, as it told within the last seconds; nil while it is away.
+  package var retention: ServerRetention?
   package var openFlushes: [Flush] = []
   /// Nothing is wrong, and what is settled cannot be proved for a moment: a watermark in Redis still tells of a flush that
   /// is done.

@@ -7,6 +7,7 @@ struct EngineHarness {
   private(set) var engine: Engine
   private var now = Moment(monotonic: 1_000_000_000, wall: 1_000_000)
   private let plugin: SourceMode
+  private var isAskedForRetention = false
 
   /// After a normal start: the first flush is done, and nothing is under way.
   init(_ plugin: SourceMode) throws {
@@ -120,6 +121,11 @@ struct EngineHarness {
     let snapshot = mood & 1 == 0 ? all : none
     let text = String(decoding: body.dropFirst(), as: UTF8.self)
     guard case .asking = engine.queries.link else { return }
+    if isAskedForRetention {
+      isAskedForRetention = false
+      let wal = RetainedWAL(bytes: UInt64(mood), safeBytes: mood & 2 == 0 ? nil : 0, status: nil)
+      return try handle(.retention(mood & 1 == 0 ? .slot(wal) : nil))
+    }
     if engine.flushes.job?.phase == .askingTransaction {
       return try handle(.currentTransaction(mood & 2 == 0 ? 6 : .max))
     }
@@ -162,6 +168,7 @@ struct EngineHarness {
     while let effect = engine.nextEffect() {
       count += 1
       try require(count <= 10_000, "10,000 effects at one instant")
+      if case .queryRetention = effect { isAskedForRetention = true }
       guard case .sendRedis(_, let bytes) = effect else { continue }
       for command in try CommandText.commands(bytes) { try requireSense(command) }
     }
