@@ -115,6 +115,7 @@ let package = Package(
       dependencies: [
         "Daemon", "Invalidation", "PostgresSource", "RedisSink",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict
     ),

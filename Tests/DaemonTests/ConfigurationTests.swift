@@ -129,9 +129,7 @@ import Testing
   }
 
   @Test func readsTheExample() throws {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    let path = root.appending(path: "deploy/rules.example.yaml").path
+    let path = Repository.root.appending(path: "deploy/rules.example.yaml").path
     let environment = ["CDCD_REDIS": "unix:///run/redis.sock?db=2"]
     let configuration = try Configuration.load(path: path, environment: environment)
     #expect(configuration.source.postgres == "postgresql://cdcd@localhost/app")
