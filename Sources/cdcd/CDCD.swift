@@ -10,7 +10,7 @@ struct CDCD: AsyncParsableCommand {
     version: Version.current,
     subcommands: [
       RunCommand.self, CheckCommand.self, SetupCommand.self, TeardownCommand.self, ExplainCommand.self,
-      FlushCommand.self, StatusCommand.self, TailCommand.self,
+      FlushCommand.self, StatusCommand.self, TailCommand.self, WhyCommand.self,
     ],
     defaultSubcommand: RunCommand.self)
 }

@@ -144,7 +144,7 @@ private func withServer(_ body: (StatusBoard, Client) async throws -> Void) asyn
       let answer = try await client.get("/")
       #expect(answer.status == 200)
       #expect(answer.type == "text/html; charset=utf-8")
-      for path in ["/livez", "/readyz", "/healthz", "/metrics", "/status", "/wait"] {
+      for path in ["/livez", "/readyz", "/healthz", "/metrics", "/status", "/wait", "/why"] {
         #expect(answer.body.contains("<a href=\"\(path)\">"))
       }
     }

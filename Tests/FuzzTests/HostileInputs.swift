@@ -6,7 +6,8 @@ enum HostileInputs {
   static let all: [String: [Input]] = [
     "pgoutput": pgoutput, "wal2json": wal2json, "outbox": outbox, "key-message": keyMessage,
     "engine-pgoutput": enginePgoutput, "engine-wal2json": engineWal2json, "key-template": keyTemplate,
-    "texts": texts, "rules-file": rulesFile, "wait": wait, "explain": explain, "resp": resp,
+    "texts": texts, "rules-file": rulesFile, "wait": wait, "why": why,
+    "explain": explain, "resp": resp,
   ]
 
   private static func text(_ parts: String...) -> [UInt8] { Array(parts.joined().utf8) }
@@ -106,6 +107,11 @@ enum HostileInputs {
     { text("/wait?", (0..<10_000).map { "a\($0)=&" }.joined()) },
     { text("/wait?timeout=", times(300_000, "9"), "s") },
     { text(times(300_000, "/")) }, { text("/wait?lsn=", times(100_000, "%2F")) },
+  ]
+
+  private static let why: [Input] = [
+    { text("/why?", times(300_000, "&")) }, { text("/why?key=", times(100_000, "%FF")) },
+    { text("/why?key=", times(300_000, "%")) }, { text("/why?", times(300_000, "=")) },
   ]
 
   private static let explain: [Input] = [

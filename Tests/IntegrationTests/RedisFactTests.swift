@@ -1,4 +1,5 @@
 import Foundation
+import Invalidation
 import Testing
 
 extension RealServers {
@@ -38,6 +39,27 @@ extension RealServers {
       // Without a tag, and with a }: such a rule is refused where there is a cluster.
       let odd = "a}b"
       #expect(try redis("CLUSTER", "KEYSLOT", odd) != redis("CLUSTER", "KEYSLOT", Lease.key(for: odd)))
+    }
+
+    @Test("`Glob` covers the keys that Redis finds by the same pattern")
+    func globs() throws {
+      let server = try makeServer()
+      let redis = try server.client()
+      let alphabet = ["a", "b", "]", "-", "\\", "^", "*"]
+      var keys = alphabet
+      for length in 2...3 {
+        keys += keys.filter { $0.count == length - 1 }.flatMap { key in alphabet.map { key + $0 } }
+      }
+      try redis.run(["MSET"] + keys.flatMap { [$0, "cached"] })
+      let parts = alphabet + ["?", "[", "*", "a-b", "[^"]
+      for _ in 0..<500 {
+        let pattern = (0..<Int.random(in: 1...6)).map { _ in parts[Int.random(in: parts.indices)] }.joined()
+        guard case .array(let found) = try redis("KEYS", pattern) else {
+          throw TimedOut(description: pattern)
+        }
+        let covered = keys.filter { Glob.matches(Array(pattern.utf8), Array($0.utf8)) }
+        #expect(Set(found.compactMap(\.text)) == Set(covered), "\(pattern)")
+      }
     }
 
     @Test("a token that a client uses twice lets its older fill pass; a fresh one does not")

@@ -50,6 +50,7 @@ final class Instance {
 
   var name: String { "cdcd\(index)" }
   var isRunning: Bool { process != nil }
+  var history: InvalidationHistory? { process?.engine.history }
   func status() -> EngineStatus? { process?.engine.status(now: world.moment) }
 
   // MARK: Life

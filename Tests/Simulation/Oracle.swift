@@ -28,12 +28,15 @@ final class Oracle {
   private(set) var executedDeletes = 0
   private(set) var neededDeletes = 0
   private(set) var invalidationsLate = 0
+  /// By the low 32 bits of the transaction's id.
+  var committedKeys: [UInt32: CommittedKeys] = [:]
 
   init(world: World) { self.world = world }
 
   // MARK: What PostgreSQL did
 
   func committed(_ commit: Commit) {
+    remember(commit)
     for change in commit.changes {
       if change.isLeftOut || change.isBare {
         commit.leftOut += KeyMapping.keys(of: change).required

@@ -452,6 +452,7 @@ final class World {
     if violation == nil, !ready { fail("6", "no rest after 300 s: " + describe()) }
     advance(by: 2 * Time.second)
     if violation == nil { oracle.checkAtRest() }
+    for history in instances.compactMap(\.history) where violation == nil { oracle.checkHistory(history) }
     return violation == nil
   }
 

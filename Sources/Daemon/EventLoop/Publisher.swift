@@ -43,6 +43,6 @@ struct Publisher {
     settled = status.settled
     last = now.monotonic
     turns = 0
-    board.publish(status, engine.statistics, at: now)
+    board.publish(status, engine.statistics, engine.history, at: now)
   }
 }

@@ -25,6 +25,7 @@ struct Pages: HTTPResponder {
     let pages = [
       LivePage.page(board), ReadyPage.page(board), HealthPage.page(board),
       MetricsPage.page(board, identity), StatusPage.page(board, identity), WaitPage.page(board),
+      WhyPage.page(board),
     ]
     self.pages = [IndexPage.page(linking: pages, identity)] + pages
   }

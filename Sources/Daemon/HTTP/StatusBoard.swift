@@ -9,6 +9,8 @@ package final class StatusBoard: Sendable {
   package struct Snapshot: Sendable {
     package var status: EngineStatus
     package var statistics: Statistics
+    /// What was deleted last.
+    package var history: InvalidationHistory
     /// The event loop's time of the publication.
     package var moment: Moment
     /// The same moment on the board's own clock; its age says whether the event loop still turns.
@@ -28,6 +30,7 @@ package final class StatusBoard: Sendable {
       status = EngineStatus()
       status.notReady = [.init(check: "loop", message: "the event loop has not reported yet")]
       statistics = Statistics()
+      history = InvalidationHistory(since: 0)
       moment = Moment(monotonic: 0, wall: 0)
       published = created
       checks = []
@@ -59,10 +62,14 @@ package final class StatusBoard: Sendable {
 
   /// Called by the event loop's thread: at most every 100 ms, at least once a second, and at once when the
   /// settled position moves while somebody waits for it.
-  package func publish(_ status: EngineStatus, _ statistics: Statistics, at now: Moment) {
+  package func publish(
+    _ status: EngineStatus, _ statistics: Statistics,
+    _ history: InvalidationHistory = InvalidationHistory(since: 0), at now: Moment
+  ) {
     let (settled, done) = state.withLock { state in
       state.latest.status = status
       state.latest.statistics = statistics
+      state.latest.history = history
       state.latest.moment = now
       state.latest.published = .now
       state.latest.hasReported = true

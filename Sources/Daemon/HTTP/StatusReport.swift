@@ -131,6 +131,8 @@ struct StatusReport: Codable {
   let parked: Parked
   let flushes: [Flush]
   let lastErrors: [LoggedError]
+  /// The newest first.
+  let lastInvalidations: [DeletionReport]
 }
 
 extension StatusReport {
@@ -172,6 +174,9 @@ extension StatusReport {
     parked = Parked(transactions: status.parkedTransactions, oldestXid: status.oldestParked)
     flushes = status.openFlushes.map(Flush.init)
     lastErrors = snapshot.recentNotices.map(LoggedError.init)
+    lastInvalidations = snapshot.history.latestDeletions.map {
+      DeletionReport($0.key, isCut: $0.isCut, $0.deletion)
+    }
   }
 }
 

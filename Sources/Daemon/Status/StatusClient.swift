@@ -3,7 +3,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Asks the running daemon over its own HTTP pages, for `cdcd status`.
+/// Asks the running daemon over its own HTTP pages, for `cdcd status` and `cdcd why`.
 package struct StatusClient: Sendable {
   package struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
     package var description: String
@@ -27,13 +27,22 @@ package struct StatusClient: Sendable {
   func reports() async throws(Failure) -> (status: StatusReport, health: HealthReport) {
     let status = try await body(of: "/status")
     let health = try await body(of: "/healthz")
+    return (try decode(status), try decode(health))
+  }
+
+  /// The body of `/why` for this key, as it is.
+  package func whyText(_ key: String) async throws(Failure) -> String {
+    try await body(of: "/why?key=" + key.percentEncoded)
+  }
+
+  /// What `/why` says of this key.
+  func why(_ key: String) async throws(Failure) -> WhyReport { try decode(try await whyText(key)) }
+
+  private func decode<Report: Decodable>(_ text: String) throws(Failure) -> Report {
     do {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
-      return (
-        try decoder.decode(StatusReport.self, from: Data(status.utf8)),
-        try decoder.decode(HealthReport.self, from: Data(health.utf8))
-      )
+      return try decoder.decode(Report.self, from: Data(text.utf8))
     } catch {
       throw notUnderstood
     }
@@ -120,6 +129,25 @@ package struct StatusClient: Sendable {
       }
       throw ChannelError.eof
     }
+  }
+}
+
+extension String {
+  /// As the value of a parameter in a request.
+  ///
+  /// Source: RFC 3986, section 2.3 "Unreserved Characters".
+  var percentEncoded: String {
+    var text = ""
+    for byte in utf8 {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "~"):
+        text.unicodeScalars.append(UnicodeScalar(byte))
+      default: text += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+      }
+    }
+    return text
   }
 }
 

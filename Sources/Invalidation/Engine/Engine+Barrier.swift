@@ -61,7 +61,10 @@ extension Engine {
     statistics.barrierWaits += 1
     statistics.barrier.record((now.monotonic - transaction.since) / 1_000)
     guard !transaction.isDropped else { return }
-    addToBatches(transaction.keys)
+    addToBatches(
+      transaction.keys,
+      of: KeyOrigin(
+        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime))
     deleteAgainLater(transaction.keys, commit: transaction.position, after: transaction.preceding)
     if !transaction.isCommitted {
       stream.transaction?.destination = .batches

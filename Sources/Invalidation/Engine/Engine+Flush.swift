@@ -146,12 +146,23 @@ extension Engine {
     report(
       .notice, "flush_done", "flush done: \(job.deletedKeys) keys and leases deleted",
       rule: names(of: job.rules))
+    remember(job)
     flushes.finish(fingerprint: fingerprint.rules)
     for target in targets.indices {
       targets[target].needsWatermark = true
       closeSmallBatch(target)
     }
     beginFlushIfNeeded()
+  }
+
+  private mutating func remember(_ job: FlushState.Job) {
+    for flush in flushes.open where job.rules.contains(flush.rule) {
+      let rule = configuration.rules[flush.rule]
+      history.add(
+        FinishedFlush(
+          rule: rule.name, reason: flush.reason, began: now.wall - (now.monotonic - job.beganAt) / 1_000,
+          ended: now.wall, patterns: rule.flushPatterns))
+    }
   }
 
   /// A line in the log from time to time while a flush runs.

@@ -194,6 +194,7 @@ extension Engine {
   private mutating func take(_ row: OutboxRow) {
     if row.xid != stream.outbox.lastXid { statistics.transactions += 1 }
     stream.outbox.lastXid = row.xid
+    stream.outbox.origin = KeyOrigin(kind: .outbox, xid: row.xid, time: row.writtenAt)
     for target in targets.indices { targets[target].openCommitTimes.append(row.writtenAt) }
     do throws(DecodeError) {
       switch OutboxRow.Operation(rawValue: row.operation) {

@@ -76,17 +76,18 @@ extension Engine {
     value.appendTail(
       batch: targets[target].batchNumber, applied: applied, settled: settled,
       openFlushes: flushes.fingerprints)
-    let batch = encoder.batch(
+    var batch = encoder.batch(
       targets[target].open, watermarkKeys: watermarkKeys, previous: targets[target].tip, value: value,
       applied: applied, settled: settled, commitTimes: targets[target].openCommitTimes,
       ruleSet: targets[target].owesRuleSet ? fingerprint.text : nil,
       onHistory: endsFlush ? targets[target].identity.replication : nil,
       tellsOfFlush: !flushes.fingerprints.isEmpty)
+    batch.deleted = history.describe(targets[target].open, targets[target].openOrigins)
     targets[target].owesRuleSet = false
     targets[target].tip = value
     targets[target].dropOpen()
     targets[target].closedAt = now.monotonic
-    targets[target].unacknowledgedBytes += batch.bytes.count
+    targets[target].unacknowledgedBytes += batch.byteCount
     targets[target].inFlight.append(batch)
     sendBatches(target)
     guard targets[target].tipFlushes != flushes.fingerprints else { return }
@@ -197,7 +198,7 @@ extension Engine {
   /// The oldest batch is in Redis.
   mutating func acknowledgeFirst(_ target: Int, hits: Int64) {
     guard let batch = targets[target].inFlight.popFirst() else { return }
-    targets[target].unacknowledgedBytes -= batch.bytes.count
+    targets[target].unacknowledgedBytes -= batch.byteCount
     targets[target].applied = batch.applied
     targets[target].settled = batch.settled
     targets[target].acknowledgedValue = batch.value
@@ -205,6 +206,7 @@ extension Engine {
     for entry in batch.ruleCounts { statistics.keysDeleted[Int(entry.rule)] += UInt64(entry.count) }
     statistics.keysHit += UInt64(min(max(0, hits), Int64(batch.keyCount)))
     for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall &- commitTime) }
+    history.add(batch.deleted, at: now.wall)
     confirmed.note(settled, at: now.monotonic)
   }
 }

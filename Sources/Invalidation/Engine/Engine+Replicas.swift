@@ -122,7 +122,7 @@ extension Engine {
     if let collapseAt, collapseAt <= now.monotonic { collapseSecondDeletes() }
     var hasDeleted = false
     while hasRoomInBatches, let due = secondDeletes.due(at: now.monotonic) {
-      addToBatches(due.keys)
+      addToBatches(due.keys, of: .secondDelete)
       // Not before: a batch that closed meanwhile must not claim them.
       secondDeletes.dropFirst(of: due.lane)
       statistics.secondDeletes += UInt64(due.keys.count)

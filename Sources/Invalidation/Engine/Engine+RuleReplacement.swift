@@ -32,6 +32,7 @@ extension Engine {
   /// Everything that knows a rule by its place gets the new one.
   private mutating func follow(_ mapping: RuleMapping) {
     statistics.count(configuration.rules, in: mapping)
+    history.replaceRules(configuration.rules)
     barrier.replaceRules(mapping)
     secondDeletes.replaceRules(configuration.rules, mapping)
     for target in targets.indices { targets[target].replaceRules(mapping) }

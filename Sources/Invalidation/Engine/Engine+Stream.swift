@@ -92,7 +92,7 @@ extension Engine {
   mutating func distribute() {
     guard let transaction = decideDestination() else { return malformed("a change outside a transaction") }
     if transaction.destination == .batches {
-      addToBatches(stream.scratch)
+      addToBatches(stream.scratch, of: origin(of: transaction))
       deleteAgainLater(stream.scratch, commit: transaction.position, after: stream.received)
     } else {
       barrier.hold(stream.scratch)
@@ -119,17 +119,26 @@ extension Engine {
     if case .waiting? = decideDestination()?.destination { askIfNeeded() }
   }
 
+  private func origin(of transaction: StreamState.Transaction) -> KeyOrigin {
+    configuration.mode == .notify
+      ? stream.outbox.origin
+      : KeyOrigin(
+        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime)
+  }
+
   /// Adds keys to every target's open batch, closing those that are full.
-  mutating func addToBatches(_ keys: KeyBuffer) {
+  mutating func addToBatches(_ keys: KeyBuffer, of origin: KeyOrigin) {
     for target in targets.indices {
       for index in 0..<keys.count {
         targets[target].open.append(keys, index)
         if targets[target].open.count >= RedisTarget.batchKeyLimit
           || targets[target].open.bytes.count >= RedisTarget.batchByteLimit
         {
+          targets[target].openOrigins.extend(to: targets[target].open.count, origin)
           closeBatch(target)
         }
       }
+      targets[target].openOrigins.extend(to: targets[target].open.count, origin)
     }
   }
 

@@ -18,6 +18,7 @@ package struct Engine: Sendable {
   var fingerprint: RuleSetFingerprint
   let encoder: BatchEncoder
   package internal(set) var statistics = Statistics()
+  package internal(set) var history: InvalidationHistory
   var effects = Deque<Effect>()
   var random: SplitMix64
   /// When the current call happened.
@@ -67,6 +68,7 @@ package struct Engine: Sendable {
     self.fingerprint = RuleSetFingerprint(configuration.rules, publication: [:])
     self.encoder = BatchEncoder(command: configuration.command, leases: configuration.leases)
     self.random = SplitMix64(seed: seed)
+    self.history = InvalidationHistory(rules: configuration.rules, seed: ~seed, since: now.wall)
     self.now = now
     self.source = SourceState(retryAt: now.monotonic)
     self.targets = configuration.targets.map { _ in RedisTarget(now: now.monotonic) }

@@ -60,6 +60,7 @@ struct FlushState: Sendable {
     /// The oldest transaction while it waits at its barrier, and when it is asked for next.
     var blocker: BlockingTransaction?
     var blockerDueAt: Int64 = 0
+    var beganAt: Int64
     /// When the log is told next how far it is.
     var reportAt: Int64
 
@@ -146,7 +147,8 @@ struct FlushState: Sendable {
     job = Job(
       number: jobCount, rules: indices, generation: generation,
       patterns: FlushPattern.walk(of: indices, in: rules, leases: leases),
-      scans: Array(repeating: Scan(), count: targets), reportAt: time + FlushState.reportInterval)
+      scans: Array(repeating: Scan(), count: targets), beganAt: time,
+      reportAt: time + FlushState.reportInterval)
   }
 
   /// The job is done on every target: closes what it covered.

@@ -54,6 +54,8 @@ struct OutboxState: Sendable {
   /// Names of tables without rules.
   var unruled: Set<String> = []
   var lastXid: UInt32?
+  /// Of the keys of the last row.
+  var origin = KeyOrigin(kind: .outbox)
 
   static let readLimit: Int64 = 30_000_000_000
   /// Of millions of rows.

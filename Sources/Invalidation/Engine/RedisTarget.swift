@@ -71,6 +71,7 @@ struct RedisTarget: Sendable {
 
   /// Keys for the next batch.
   var open = KeyBuffer()
+  var openOrigins = KeyOrigins()
   var openCommitTimes: [Int64] = []
   /// A keyed transaction ended exactly with a batch, or a flush ended: the watermark is to move soon.
   var needsWatermark = false
@@ -137,6 +138,7 @@ struct RedisTarget: Sendable {
   /// Goes on with other rules; keys of those that are gone leave the next batch, and what is on the way is not counted for
   /// them.
   mutating func replaceRules(_ mapping: RuleMapping) {
+    openOrigins.follow(mapping, rules: open.rules)
     open.follow(mapping)
     for index in inFlight.indices {
       inFlight[index].ruleCounts = inFlight[index].ruleCounts.compactMap { entry in
@@ -148,6 +150,7 @@ struct RedisTarget: Sendable {
   /// Forgets the keys that no batch holds yet.
   mutating func dropOpen() {
     open.removeAll(keepingCapacity: true)
+    openOrigins.removeAll()
     openCommitTimes.removeAll(keepingCapacity: true)
     needsWatermark = false
   }

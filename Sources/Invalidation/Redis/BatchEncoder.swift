@@ -21,11 +21,16 @@ struct Batch: Sendable {
   var ruleCounts: [RuleCount]
   /// The commit times of the transactions whose last key is in the batch.
   var commitTimes: [Int64]
+  /// What the history is told of when the batch is acknowledged.
+  var deleted = DeletedKeys()
 
   struct RuleCount: Sendable, Equatable {
     var rule: UInt32
     var count: Int
   }
+
+  /// What it holds in memory until it is acknowledged.
+  var byteCount: Int { bytes.count + deleted.byteCount }
 }
 
 /// Makes batches, for one target.

@@ -33,9 +33,9 @@ package struct KeyBuffer: Sendable, Equatable {
   /// Appends a key of another buffer.
   mutating func append(_ other: KeyBuffer, _ index: Int) { append(other, index, rule: other.rules[index]) }
 
-  /// Appends a key of another buffer for another rule.
-  mutating func append(_ other: KeyBuffer, _ index: Int, rule: UInt32) {
-    bytes.append(contentsOf: other.bytes[other.range(index)])
+  /// Appends a key of another buffer for another rule, or the first bytes of it.
+  mutating func append(_ other: KeyBuffer, _ index: Int, rule: UInt32, upTo limit: Int = .max) {
+    bytes.append(contentsOf: other.bytes[other.range(index).prefix(limit)])
     close(rule: rule)
   }
 

@@ -32,6 +32,11 @@ extension KeyTemplate {
   /// template does not begin with a literal, since its pattern would cover keys of others.
   package var flushPattern: [UInt8]? {
     guard case .literal(let prefix)? = segments.first, !prefix.isEmpty else { return nil }
+    return glob
+  }
+
+  /// The glob pattern that covers every key of this template, whatever it begins with.
+  var glob: [UInt8] {
     var pattern: [UInt8] = []
     for segment in segments {
       switch segment {

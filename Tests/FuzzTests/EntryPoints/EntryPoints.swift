@@ -9,6 +9,6 @@ extension EntryPoint {
   #if FUZZES_CORE_ONLY
     static let all = core
   #else
-    static let all = core + [rulesFile, wait, explain, resp]
+    static let all = core + [rulesFile, wait, why, explain, resp]
   #endif
 }

@@ -20,4 +20,21 @@ extension EntryPoint {
       try require(!error.message.isEmpty, "refused for no reason")
     }
   }
+
+  /// The same for `/why`: what is taken is what the client asked for.
+  static let why = EntryPoint(
+    name: "why", words: ["/why?", "key=", "user:7", "&", "%3A", "%ff", "%", "+", "#", "://"]
+  ) { bytes in
+    let uri = URI(String(decoding: bytes, as: UTF8.self))
+    do {
+      let key = try WhyRequest(query: uri.query).key
+      try require(!key.isEmpty, "no key was taken")
+      let text = String(decoding: key, as: UTF8.self)
+      guard key.elementsEqual(text.utf8) else { return }
+      try require(
+        try WhyRequest(query: "key=" + text.percentEncoded).key == key, "\(key) came as another key")
+    } catch let error as WhyRequestError {
+      try require(!error.message.isEmpty, "refused for no reason")
+    }
+  }
 }

@@ -1,0 +1,44 @@
+import Invalidation
+
+/// What was committed, for the history that `cdcd why` tells from.
+struct CommittedKeys {
+  var positions: Set<LSN> = []
+  var keys: Set<String> = []
+}
+
+/// Whether cdcd tells the truth about what it deleted last.
+extension Oracle {
+  func remember(_ commit: Commit) {
+    var known = committedKeys[UInt32(truncatingIfNeeded: commit.xid)] ?? CommittedKeys()
+    known.positions.insert(LSN(commit.commitLSN))
+    for change in commit.changes {
+      let keys = KeyMapping.keys(of: change)
+      known.keys.formUnion(keys.required + keys.allowed)
+    }
+    committedKeys[UInt32(truncatingIfNeeded: commit.xid)] = known
+  }
+
+  /// Each of the last keys is one of the transaction beside it, and is found by its text.
+  func checkHistory(_ history: InvalidationHistory) {
+    for entry in history.latestDeletions where !entry.isCut {
+      let key = String(decoding: entry.key, as: UTF8.self)
+      let found = history.lastDeletion(of: entry.key)
+      guard let found, found.acknowledged >= entry.deletion.acknowledged else {
+        return world.fail("why", "\(key) is not found, though it is one of the last")
+      }
+      guard isTrue(found.cause, of: key), isTrue(entry.deletion.cause, of: key) else {
+        return world.fail("why", "\(key) is no key of \(entry.deletion.cause), or of \(found.cause)")
+      }
+    }
+  }
+
+  private func isTrue(_ cause: Deletion.Cause, of key: String) -> Bool {
+    switch cause {
+    case .commit(let xid, let position, _):
+      guard let known = committedKeys[xid] else { return false }
+      return known.keys.contains(key) && known.positions.contains(position)
+    case .outbox(let xid, _): return committedKeys[xid]?.keys.contains(key) ?? false
+    case .secondDelete: return true
+    }
+  }
+}
