@@ -28,7 +28,7 @@ package struct Daemon: Sendable {
   /// Runs until SIGTERM or SIGINT, or until a gap halts it, and returns the status to exit with. A second signal
   /// exits at once, without draining. SIGHUP has the rules read again.
   ///
-  /// Throws when the HTTP address cannot be had; PostgreSQL and Redis may be away for as long as they like.
+  /// Throws when an HTTP address cannot be had; PostgreSQL and Redis may be away for as long as they like.
   package func run() async throws -> Int32 {
     FileLimit.raise()
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
@@ -36,20 +36,15 @@ package struct Daemon: Sendable {
     let board = StatusBoard()
     let manager = ServiceManager()
     let (listening, announce) = AsyncStream<Void>.makeStream()
-    let server = HTTPServer(
-      configuration.http, board: board, identity: DaemonIdentity(version: Version.current), logger: logger
-    ) { port in
-      logStart(logger, port: port)
-      announce.yield()
-    }
+    let servers = httpServers(board, logger) { announce.yield() }
     let eventLoop = try EventLoop(
       configuration, acceptGap: acceptGap, board: board, manager: manager, logger: logger)
     let loop = EventLoopService(eventLoop, board: board, startAfter: listening)
     // Shut down in reverse: the loop drains while HTTP still tells about it.
     let group = ServiceGroup(
       configuration: .init(
-        services: [
-          .init(service: server), .init(service: loop, successTerminationBehavior: .gracefullyShutdownGroup),
+        services: servers.map { .init(service: $0) } + [
+          .init(service: loop, successTerminationBehavior: .gracefullyShutdownGroup)
         ], logger: logger.atLeast(.critical)))
     let reload = RuleReload(
       readAgain, into: eventLoop, board: board, manager: manager, logger: logger)
@@ -86,16 +81,35 @@ package struct Daemon: Sendable {
 
   private static let clientPatience = Duration.seconds(2)
 
-  private func logStart(_ logger: Logger, port: Int) {
-    var http = configuration.http
-    http.port = port
+  /// One for each address; `onListening` is called when all of them accept connections.
+  private func httpServers(
+    _ board: StatusBoard, _ logger: Logger, onListening: @escaping @Sendable () -> Void
+  ) -> [HTTPServer] {
+    let identity = DaemonIdentity(version: Version.current)
+    let register = ConnectionRegister.ofProcess()
+    let all = AllListening(count: configuration.http.listen.count) { addresses in
+      logStart(logger, addresses)
+      onListening()
+    }
+    return configuration.http.listen.map { address in
+      HTTPServer(
+        at: address, token: configuration.http.token, board: board, identity: identity, register: register,
+        logger: logger, onListening: { all.add($0) })
+    }
+  }
+
+  private func logStart(_ logger: Logger, _ addresses: [ListenAddress]) {
+    let http = addresses.isEmpty ? "off" : addresses.map(\.description).joined(separator: ", ")
     logger.info(
       "cdcd \(Version.current) has started",
       metadata: [
         "source": "\(configuration.source.redacted)", "redis": "\(configuration.redis.address.redacted)",
-        "http": "\(http.description)", "rules": "\(configuration.rules.count)",
+        "http": "\(http)", "rules": "\(configuration.rules.count)",
         "mode": "\(configuration.source.mode.rawValue)", "on_gap": "\(configuration.onGap.rawValue)",
       ])
+    for finding in HTTPCheck.findings(for: configuration.http) {
+      logger.warning("\(finding.problem) \(finding.remedy)")
+    }
   }
 
   private static func watch(

@@ -25,7 +25,7 @@ struct CheckCommand: ParsableCommand {
     do {
       let configuration = try file.read()
       let check = offline ? nil : ServerCheck(of: configuration)
-      let findings = check?.findings ?? []
+      let findings = HTTPCheck.findings(for: configuration.http) + (check?.findings ?? [])
       try report(findings, rules: configuration.rules.count)
       if check?.isComplete == false { throw ExitCode.serverIsAway }
       if findings.hasErrors { throw ExitCode.failure }

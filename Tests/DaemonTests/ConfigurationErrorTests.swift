@@ -8,6 +8,8 @@ import Testing
 
   static let source = "source: {postgres: 'host=db'}\n"
   static let redis = "redis: {url: 'redis://localhost'}\n"
+  static let addresses = "expected host:port, [::1]:9810, :9810 or unix:/path, a list of them, or off"
+  static let token = "expected at least 16 visible ASCII characters, as `openssl rand -hex 16` prints"
   static let rules = "rules: [{table: users, keys: ['u:{id}']}]\n"
 
   static func problems(
@@ -201,12 +203,36 @@ import Testing
   }
 
   @Test(arguments: [
-    ("http: {listen: localhost}\n", #"1:16: found "localhost", expected host:port, [::1]:9810 or :9810"#),
-    ("http: {listen: '::1:9810'}\n", #"1:16: found "::1:9810", expected host:port, [::1]:9810 or :9810"#),
-    ("http: {listen: ':'}\n", #"1:16: found ":", expected host:port, [::1]:9810 or :9810"#),
-    ("http: {listen: 'a:'}\n", #"1:16: found "a:", expected host:port, [::1]:9810 or :9810"#),
-    ("http: {listen: '[::1]:'}\n", #"1:16: found "[::1]:", expected host:port, [::1]:9810 or :9810"#),
-    ("http: {listen: 'a:65536'}\n", #"1:16: found "a:65536", expected host:port, [::1]:9810 or :9810"#),
+    ("http: {listen: localhost}\n", "1:16: found \"localhost\", \(addresses)"),
+    ("http: {listen: '::1:9810'}\n", "1:16: found \"::1:9810\", \(addresses)"),
+    ("http: {listen: ':'}\n", "1:16: found \":\", \(addresses)"),
+    ("http: {listen: 'a:'}\n", "1:16: found \"a:\", \(addresses)"),
+    ("http: {listen: '[::1]:'}\n", "1:16: found \"[::1]:\", \(addresses)"),
+    ("http: {listen: 'a:65536'}\n", "1:16: found \"a:65536\", \(addresses)"),
+    (
+      "http: {listen: unix:http.sock}\n",
+      "1:16: found \"unix:http.sock\", \(addresses)"
+    ),
+    (
+      "http: {listen: ['127.0.0.1:1', off]}\n",
+      #"1:32: found "off", expected host:port, [::1]:9810, :9810 or unix:/path"#
+    ),
+    (
+      "http: {listen: ['127.0.0.1:1', '127.0.0.1:1']}\n",
+      #"1:32: found 127.0.0.1:1 a second time, expected each address once"#
+    ),
+    ("http: {listen: []}\n", #"1:16: found an empty list, expected a list of addresses, or off"#),
+    ("http: {token: geheim}\n", "1:15: found a token of 6 characters, \(token)"),
+    ("http: {token: ''}\n", "1:15: found a token of 0 characters, \(token)"),
+    (
+      "http: {token: 'geheim geheim geheim'}\n",
+      "1:15: found a token with other characters, \(token)"
+    ),
+    (
+      "http: {token: geheimgeheimgeheimgeheü}\n",
+      "1:15: found a token with other characters, \(token)"
+    ),
+    ("http: {token: [a]}\n", "1:15: found a list, \(token)"),
     (
       "log: {level: critical}\n",
       #"1:14: found "critical", expected one of trace, debug, info, notice, warning, error; the nearest is "notice""#

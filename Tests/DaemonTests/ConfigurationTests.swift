@@ -1,8 +1,9 @@
-import Daemon
 import Foundation
 import Invalidation
 import RedisSink
 import Testing
+
+@testable import Daemon
 
 @Suite struct ConfigurationTests {
   static func rules(_ rules: String) throws -> [Rule] {
@@ -59,8 +60,7 @@ import Testing
     #expect(configuration.redis.command == .del)
     #expect(!configuration.redis.leases)
     #expect(configuration.redis.flushRate == 1_200)
-    #expect(configuration.http.host == "::1")
-    #expect(configuration.http.port == 9811)
+    #expect(configuration.http.listen == [.tcp(host: "::1", port: 9811)])
     #expect("\(configuration.log.level)" == "warning")
     #expect(configuration.log.format == .json)
     #expect(configuration.onGap == .halt)
@@ -92,11 +92,48 @@ import Testing
     #expect(configuration.redis.command == .unlink)
     #expect(configuration.redis.leases)
     #expect(configuration.redis.flushRate == 50_000)
-    #expect(configuration.http.host == "127.0.0.1")
-    #expect(configuration.http.port == 9810)
+    #expect(configuration.http.listen == [.tcp(host: "127.0.0.1", port: 9810)])
+    #expect(configuration.http.token == nil)
     #expect(configuration.onGap == .flush)
     #expect(configuration.rules[0].operations == .all)
     #expect(configuration.rules[0].table == TableName(schema: "public", name: "users"))
+  }
+
+  @Test(
+    arguments: [
+      ("localhost:80", [.tcp(host: "localhost", port: 80)]), ("':80'", [.tcp(host: "0.0.0.0", port: 80)]),
+      ("'[::]:0'", [.tcp(host: "::", port: 0)]),
+      ("unix:/run/cdcd/http.sock", [.unix(path: "/run/cdcd/http.sock")]),
+      ("unix:///run/http.sock", [.unix(path: "/run/http.sock")]), ("off", []), ("'${NOTHING:-off}'", []),
+      ("[10.0.0.7:1, 'unix:/s']", [.tcp(host: "10.0.0.7", port: 1), .unix(path: "/s")]),
+    ] as [(String, [ListenAddress])])
+  func readsAddresses(written: String, addresses: [ListenAddress]) throws {
+    let text = """
+      source: {postgres: "host=db"}
+      redis: {url: redis://localhost}
+      http: {listen: \(written), token: '${TOKEN}'}
+      rules: [{table: users, keys: ["u:{id}"]}]
+      """
+    let token = "0123456789abcdef"
+    let http = try Configuration.read(text, file: "r.yaml", environment: ["TOKEN": token]).http
+    #expect(http.listen == addresses)
+    #expect(http.token == AccessToken(token))
+  }
+
+  @Test(
+    arguments: [
+      (":9810", nil, true), ("[::]:9810", nil, true), ("10.0.0.7:1", nil, true), ("db.internal:1", nil, true),
+      (":9810", "0123456789abcdef", false), ("127.0.0.1:1", nil, false), ("127.1.2.3:1", nil, false),
+      ("[::1]:1", nil, false), ("localhost:1", nil, false), ("127.evil.example:1", nil, true),
+      ("unix:/s", nil, false),
+    ] as [(String, String?, Bool)])
+  func anOpenAddressWithoutATokenIsTold(address: String, token: String?, isTold: Bool) throws {
+    var http = Configuration.HTTP()
+    http.listen = [.unix(path: "/other"), try #require(ListenAddress(address))]
+    http.token = token.flatMap { AccessToken($0) }
+    let findings = HTTPCheck.findings(for: http)
+    #expect(findings.count == (isTold ? 1 : 0))
+    #expect(findings.allSatisfy { $0.severity == .warning && $0.remedy.contains("http.token") })
   }
 
   @Test func skipsAByteOrderMark() throws {
@@ -253,7 +290,8 @@ import Testing
         leases: true              # also delete each key's lease
         flush_rate: 50000         # the most keys a second that a flush deletes
       http:
-        listen: 127.0.0.1:9810
+        listen: [127.0.0.1:9810, unix:/run/cdcd/http.sock]   # one or more, or off
+        token: 0123456789abcdef
       log:
         level: info               # trace debug info notice warning error
         format: text              # text | json

@@ -7,8 +7,10 @@ import Testing
 @testable import Daemon
 
 /// Talks to a real server on a free port.
-private struct Client {
-  let port: Int
+struct Client {
+  let address: ListenAddress
+
+  var port: Int { if case .tcp(_, let port) = address { port } else { 0 } }
 
   func get(_ path: String, method: String = "GET", timeout: TimeInterval = 30) async throws -> Answer {
     try await send(path) {
@@ -39,21 +41,33 @@ private struct Client {
   }
 }
 
+func server(
+  at address: ListenAddress, token: String? = nil, board: StatusBoard = StatusBoard(),
+  limits: ConnectionLimits = ConnectionLimits(), capacity: Int = 1_000,
+  onListening: @escaping @Sendable (ListenAddress) -> Void = { _ in }
+) -> HTTPServer {
+  HTTPServer(
+    at: address, token: token.flatMap { AccessToken($0) }, board: board,
+    identity: DaemonIdentity(version: "1.2.3"), limits: limits,
+    register: ConnectionRegister(capacity: capacity),
+    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onListening: onListening)
+}
+
 /// Runs a server with a board of its own for the duration of the body.
-private func withServer(_ body: (StatusBoard, Client) async throws -> Void) async throws {
+func withServer(
+  at address: ListenAddress = .tcp(host: "127.0.0.1", port: 0), token: String? = nil,
+  limits: ConnectionLimits = ConnectionLimits(), capacity: Int = 1_000,
+  _ body: (StatusBoard, Client) async throws -> Void
+) async throws {
   // Nobody publishes here as the event loop does, and a busy machine may take long over a test.
   let board = StatusBoard(maximumSilence: .seconds(3_600))
-  var address = Configuration.HTTP()
-  address.port = 0
-  let (ports, listening) = AsyncStream<Int>.makeStream()
-  let server = HTTPServer(
-    address, board: board, identity: DaemonIdentity(version: "1.2.3"),
-    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-  ) { listening.yield($0) }
+  let (addresses, listening) = AsyncStream<ListenAddress>.makeStream()
+  let server = server(at: address, token: token, board: board, limits: limits, capacity: capacity) {
+    listening.yield($0)
+  }
   let running = Task { try await server.run() }
   do {
-    let port = try #require(await ports.first { _ in true })
-    try await body(board, Client(port: port))
+    try await body(board, Client(address: try #require(await addresses.first { _ in true })))
   } catch {
     Issue.record(error)
   }
@@ -167,7 +181,8 @@ private func withServer(_ body: (StatusBoard, Client) async throws -> Void) asyn
       let answer = try await client.send("/livez") {
         $0.setValue(String(repeating: "x", count: 100_000), forHTTPHeaderField: "X-Large")
       }
-      #expect(answer.status == 400)
+      #expect(answer.status == 431)
+      #expect(answer.body.contains("at most 100 fields, 8192 bytes in one and 16384 in all"))
       #expect(try await client.get("/livez").status == 200)
     }
   }
@@ -190,12 +205,7 @@ private func withServer(_ body: (StatusBoard, Client) async throws -> Void) asyn
 
   @Test func aTakenPortIsExplained() async throws {
     try await withServer { _, client in
-      var address = Configuration.HTTP()
-      address.port = client.port
-      let second = HTTPServer(
-        address, board: StatusBoard(), identity: DaemonIdentity(version: "1"),
-        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-      ) { _ in }
+      let second = server(at: client.address)
       let error = try await #require(throws: ListenError.self) { try await second.run() }
       let text = error.description
       #expect(text.contains("cannot listen on 127.0.0.1:\(client.port)"))

@@ -98,5 +98,53 @@ extension RealServers {
       #expect(status.status == 1)
       #expect(status.output.contains(" is NOT READY since "), "\(status.output)")
     }
+
+    @Test("a socket and a token are asked as the file has them, and nothing shows the token")
+    func socketAndToken() throws {
+      let installation = try Installation(start: false)
+      let port = try LoopbackConnection.freePort()
+      let token = "geheim-0123456789"
+      let secret = try installation.folder.write(token + "\n", to: "token")
+      let text = try String(contentsOfFile: installation.configuration(httpPort: port), encoding: .utf8)
+      func file(_ name: String, http: String) throws -> String {
+        try installation.folder.write(
+          text.replacing("http:\n  listen: 127.0.0.1:\(port)", with: "http: \(http)"), to: name)
+      }
+      let socket = "unix:\(installation.folder.file("http.sock"))"
+      let known = "token: '${file:\(secret)}'"
+      let both = try file("both.yaml", http: "{listen: [127.0.0.1:\(port), '\(socket)'], \(known)}")
+      let cdcd = try CDCDProcess(
+        [], configuration: both, httpPort: port, log: installation.folder.file("both.log"))
+      try eventually("it answers") { try cdcd.get("/livez").status == 200 }
+      #expect(try cdcd.get("/status").status == 401)
+      let asked = try [both, file("socket.yaml", http: "{listen: '\(socket)', \(known)}")]
+      for path in asked {
+        let status = try CommandResult.of(
+          [CDCDProcess.binary, "status", "-c", path], in: installation.folder)
+        // There is no publication.
+        #expect(status.status == 1)
+        #expect(status.output.contains(" is NOT READY since "), "\(status.output)")
+      }
+      for (http, words) in [
+        ("{listen: '\(socket)'}", "wants another token than http.token of the file, which has none."),
+        (
+          "{listen: '\(socket)', token: other-0123456789}", "wants another token than http.token of the file."
+        ),
+        ("{listen: off}", "http.listen is off, so that nobody can be asked"),
+      ] {
+        let path = try file("other.yaml", http: http)
+        let status = try CommandResult.of(
+          [CDCDProcess.binary, "status", "-c", path], in: installation.folder)
+        #expect(status.status == 1)
+        #expect(status.output.contains(words), "\(status.output)")
+      }
+      let second = try CommandResult.of(
+        [CDCDProcess.binary, "-c", asked[1]], in: installation.folder)
+      #expect(second.status == 1)
+      #expect(second.output.contains("\(socket): another process listens there"), "\(second.output)")
+      let log = try cdcd.process.output
+      #expect(log.contains("http=\"127.0.0.1:\(port), \(socket)\""), "\(log)")
+      #expect(!(log + second.output).contains("geheim"))
+    }
   }
 }

@@ -44,8 +44,10 @@ package struct Configuration: Sendable {
   }
 
   package struct HTTP: Sendable, Equatable {
-    package var host = "127.0.0.1"
-    package var port = 9810
+    /// Empty when it is `off`.
+    package var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 9810)]
+    /// What a client has to know; nil when everyone may read the pages.
+    package var token: AccessToken?
     package init() {}
   }
 

@@ -132,10 +132,44 @@ extension ConfigurationReader {
   }
 
   mutating func http(_ node: Node?) -> Configuration.HTTP? {
-    let fields = fields(of: node, of: "http", known: ["listen"])
-    return value(fields?["listen"], expected: "host:port, [::1]:9810 or :9810") {
-      Configuration.HTTP(listen: $0)
+    guard let fields = fields(of: node, of: "http", known: ["listen", "token"]) else { return nil }
+    var http = Configuration.HTTP()
+    http.listen = listen(fields["listen"]) ?? http.listen
+    http.token = token(fields["token"])
+    return http
+  }
+
+  private mutating func listen(_ node: Node?) -> [ListenAddress]? {
+    guard case .sequence? = node else {
+      return value(node, expected: "\(ListenAddress.expected), a list of them, or off") { text in
+        text == "off" ? [] : ListenAddress(text).map { [$0] }
+      }
     }
+    var addresses: [ListenAddress] = []
+    for entry in list(node, of: "addresses, or off") ?? [] {
+      let address = value(entry, expected: ListenAddress.expected) { ListenAddress($0) }
+      guard let address else { continue }
+      if addresses.contains(address) {
+        problem("\(address) a second time", expected: "each address once", at: entry.place)
+      }
+      addresses.append(address)
+    }
+    return addresses
+  }
+
+  /// Shows nothing of it, however wrong it is.
+  private mutating func token(_ node: Node?) -> AccessToken? {
+    let expected =
+      "at least \(AccessToken.shortest) visible ASCII characters, as `openssl rand -hex 16` prints"
+    guard let text = text(node, expected: expected) else { return nil }
+    guard let token = AccessToken(text.value) else {
+      problem(
+        AccessToken.isShort(text.value)
+          ? "a token of \(text.value.unicodeScalars.count) characters" : "a token with other characters",
+        expected: expected, at: text.place)
+      return nil
+    }
+    return token
   }
 
   mutating func log(_ node: Node?) -> Configuration.Log? {

@@ -21,19 +21,23 @@ extension StatusBoard.Snapshot {
 /// `/livez`: 200 while the event loop turns, whatever PostgreSQL and Redis do.
 enum LivePage {
   static func page(_ board: StatusBoard) -> Page {
-    Page(path: "/livez", summary: "whether the event loop turns") { _, _ in
+    Page(path: "/livez", summary: "whether the event loop turns", isPublic: true) { _, _ in
       if let stall = board.snapshot().stall { .text(.serviceUnavailable, stall) } else { .text(.ok, "alive") }
     }
   }
 }
 
 /// `/readyz`: 200, or 503 with the reasons. What is wrong besides, and does not make it unready, is told in either case.
+/// The reasons name hosts and tables, so that a probe which does not know the token learns the state alone.
 enum ReadyPage {
   static func page(_ board: StatusBoard) -> Page {
-    Page(path: "/readyz", summary: "whether invalidations flow, and why not") { _, _ in
+    Page(path: "/readyz", summary: "whether invalidations flow, and why not", isPublic: true) { _, origin in
       let snapshot = board.snapshot()
       let isReady = snapshot.obstacles.isEmpty
-      let lines = (snapshot.obstacles + snapshot.status.degraded).map { "\($0.check): \($0.message)" }
+      let lines =
+        origin.isTrusted
+        ? (snapshot.obstacles + snapshot.status.degraded).map { "\($0.check): \($0.message)" }
+        : isReady ? [] : ["the reasons are for those who send http.token of the rules file"]
       return .text(
         isReady ? .ok : .serviceUnavailable,
         ([isReady ? "ready" : "not ready"] + lines).joined(separator: "\n"))

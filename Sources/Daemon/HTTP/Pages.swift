@@ -5,6 +5,8 @@ import NIOCore
 /// What a request knows beside its head: the connection that it came on.
 struct RequestOrigin: InitializableFromSource {
   let channel: any Channel
+  /// Whether whoever asks knows the token, or there is none.
+  var isTrusted = false
 
   init(source: ApplicationRequestContextSource) { channel = source.channel }
 }
@@ -14,24 +16,33 @@ struct Page: Sendable {
   let path: String
   /// What a person finds there, in a few words.
   let summary: String
+  /// Whether it is answered without the token.
+  var isPublic = false
   let answer: @Sendable (Request, RequestOrigin) async -> Response
 }
 
 /// Finds the page of a request. Every answer comes from a snapshot: no request ever reaches into the event loop.
 struct Pages: HTTPResponder {
   let pages: [Page]
+  private let access: AccessControl
 
-  init(board: StatusBoard, identity: DaemonIdentity) {
+  init(board: StatusBoard, identity: DaemonIdentity, access: AccessControl) {
     let pages = [
       LivePage.page(board), ReadyPage.page(board), HealthPage.page(board),
       MetricsPage.page(board, identity), StatusPage.page(board, identity), WaitPage.page(board),
       WhyPage.page(board),
     ]
+    self.access = access
     self.pages = [IndexPage.page(linking: pages, identity)] + pages
   }
 
   func respond(to request: Request, context: RequestOrigin) async -> Response {
-    guard let page = pages.first(where: { $0.path == request.uri.path }) else {
+    if let misdirection = access.misdirection(of: request) { return misdirection }
+    let page = pages.first { $0.path == request.uri.path }
+    var context = context
+    context.isTrusted = access.isTrusted(request)
+    guard context.isTrusted || page?.isPublic == true else { return AccessControl.unauthorized() }
+    guard let page else {
       let paths = pages.map(\.path).joined(separator: " ")
       return .text(.notFound, "there is nothing at this path; there is: \(paths)")
     }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -11,12 +12,14 @@ package struct StatusClient: Sendable {
     package var isDaemonAway: Bool
   }
 
-  private let address: Configuration.HTTP
+  private let addresses: [ListenAddress]
+  private let token: AccessToken?
   private let patience: Duration
 
-  /// `address` is `http.listen` of the file.
-  package init(_ address: Configuration.HTTP, patience: Duration = .seconds(10)) {
-    self.address = address.reachable
+  /// `http` is that of the file.
+  package init(_ http: Configuration.HTTP, patience: Duration = .seconds(10)) {
+    addresses = http.listen.map(\.reachable)
+    token = http.token
     self.patience = patience
   }
 
@@ -48,24 +51,50 @@ package struct StatusClient: Sendable {
     }
   }
 
+  /// Of the first address at which somebody answers.
   private func body(of path: String) async throws(Failure) -> String {
-    guard address.port != 0 else {
+    var failure = Failure(
+      description: "http.listen is off, so that nobody can be asked: name an address, and start cdcd again.",
+      isDaemonAway: false)
+    for address in addresses {
+      do throws(Failure) {
+        return try await body(of: path, at: address)
+      } catch {
+        guard error.isDaemonAway else { throw error }
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  private func body(of path: String, at address: ListenAddress) async throws(Failure) -> String {
+    if case .tcp(_, port: 0) = address {
       throw Failure(
         description: "http.listen leaves the port to the system (0), so that nobody knows it: name one.",
         isDaemonAway: false)
     }
     let answer: Answer
     do {
-      answer = try await withDeadline { try await get(path) }
+      answer = try await withDeadline { try await get(path, at: address) }
     } catch is TimedOut {
       throw Failure(
-        description: "\(address.description) did not answer within \(patience.components.seconds) s.",
-        isDaemonAway: true)
+        description: "\(address) did not answer within \(patience.components.seconds) s.", isDaemonAway: true)
+    } catch let error as IOError where error.errnoCode == EACCES {
+      throw Failure(
+        description:
+          "\(address) may not be opened: only cdcd's user and the socket's group may. Run it as one of them.",
+        isDaemonAway: false)
     } catch {
       throw Failure(
         description:
-          "Nobody answers at \(address.description), http.listen of the file: cdcd does not run, or with"
+          "Nobody answers at \(address), http.listen of the file: cdcd does not run, or with"
           + " another file. Start it: cdcd --config ...", isDaemonAway: true)
+    }
+    guard answer.status != .unauthorized else {
+      throw Failure(
+        description: "\(address) wants another token than http.token of the file"
+          + (token == nil ? ", which has none." : "."),
+        isDaemonAway: false)
     }
     // /healthz says 503 as well.
     guard answer.isJSON, [.ok, .serviceUnavailable].contains(answer.status) else { throw notUnderstood }
@@ -75,7 +104,8 @@ package struct StatusClient: Sendable {
   private var notUnderstood: Failure {
     Failure(
       description:
-        "What answers at \(address.description), http.listen of the file, is no cdcd \(Version.current).",
+        "What answers at http.listen of the file, \(addresses.map(\.description).joined(separator: " or ")), is no cdcd"
+        + " \(Version.current).",
       isDaemonAway: false)
   }
 
@@ -102,18 +132,10 @@ package struct StatusClient: Sendable {
     }
   }
 
-  private func get(_ path: String) async throws -> Answer {
-    let bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-      .connectTimeout(.seconds(5))
-    let channel = try await bootstrap.connect(host: address.host, port: address.port) { channel in
-      channel.eventLoop.makeCompletedFuture {
-        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-        return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(
-          wrappingChannelSynchronously: channel)
-      }
-    }
-    return try await channel.executeThenClose { inbound, outbound in
-      let headers = HTTPHeaders([("host", address.description), ("connection", "close")])
+  private func get(_ path: String, at address: ListenAddress) async throws -> Answer {
+    try await connection(to: address).executeThenClose { inbound, outbound in
+      var headers = HTTPHeaders([("host", "localhost"), ("connection", "close")])
+      if let token { headers.add(name: "authorization", value: token.header) }
       try await outbound.write(
         .head(HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)))
       try await outbound.write(.end(nil))
@@ -128,6 +150,25 @@ package struct StatusClient: Sendable {
         }
       }
       throw ChannelError.eof
+    }
+  }
+
+  private typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
+
+  private func connection(to address: ListenAddress) async throws -> Connection {
+    let bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+      .connectTimeout(.seconds(5))
+    let setUp: @Sendable (any Channel) -> EventLoopFuture<Connection> = { channel in
+      channel.eventLoop.makeCompletedFuture {
+        try channel.pipeline.syncOperations.addHTTPClientHandlers()
+        return try Connection(wrappingChannelSynchronously: channel)
+      }
+    }
+    return switch address {
+    case .tcp(let host, let port):
+      try await bootstrap.connect(host: host, port: port, channelInitializer: setUp)
+    case .unix(let path):
+      try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
     }
   }
 }
@@ -148,18 +189,5 @@ extension String {
       }
     }
     return text
-  }
-}
-
-extension Configuration.HTTP {
-  /// Where somebody on this machine finds who listens there: every address stands for the loopback one.
-  var reachable: Configuration.HTTP {
-    var address = self
-    switch host {
-    case "0.0.0.0": address.host = "127.0.0.1"
-    case "::": address.host = "::1"
-    default: break
-    }
-    return address
   }
 }

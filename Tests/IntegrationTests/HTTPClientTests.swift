@@ -1,0 +1,44 @@
+import Foundation
+import Testing
+
+extension RealServers {
+  @Suite struct HTTPClients {
+    /// Connections that hang, so many of each kind.
+    private static func stuck(_ count: Int, _ cdcd: CDCDProcess) throws -> [LoopbackConnection] {
+      let head = " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+      let kinds = [
+        "", "GET /status HTTP/1.1\r\nX: ", "GET /wait?lsn=FF/0&timeout=60s\(head)\r\n",
+        "POST /livez\(head)Content-Length: 4000\r\n\r\n",
+        String(repeating: "GET /metrics\(head)\r\n", count: 40),
+      ]
+      return try kinds.flatMap { request in
+        try (0..<count).map { _ in
+          let connection = try LoopbackConnection(port: cdcd.httpPort, timeout: .seconds(10))
+          try connection.send(Array(request.utf8))
+          return connection
+        }
+      }
+    }
+
+    @Test("clients that hang delay no delete, keep out no scrape, and cost little", .timeLimit(.minutes(2)))
+    func stuckClients() throws {
+      let installation = try Installation()
+      let cdcd = try installation.cdcd
+      func memory() throws -> Double { try #require(try cdcd.metric("process_resident_memory_bytes")) }
+      let before = try memory()
+      let connections = try Self.stuck(60, cdcd)
+      try withExtendedLifetime(connections) {
+        for round in 0..<5 {
+          let gone = try installation.keysGone(
+            of: ["user:\(round)"], after: "INSERT INTO users VALUES (\(round))")
+          #expect(gone == ["user:\(round)"])
+          #expect(try cdcd.metric("cdcd_ready") == 1)
+        }
+        // By far: what is meant is seconds for a client that hangs.
+        let seconds = try #require(try cdcd.metric("cdcd_commit_to_delete_seconds_sum"))
+        #expect(seconds < 2.5)
+        #expect(try memory() < before + 64 * 1024 * 1024)
+      }
+    }
+  }
+}
