@@ -40,5 +40,25 @@ extension RealServers {
         #expect(try memory() < before + 64 * 1024 * 1024)
       }
     }
+
+    @Test("a flood of requests delays no delete and no probe", .timeLimit(.minutes(2)))
+    func flood() throws {
+      let installation = try Installation()
+      let cdcd = try installation.cdcd
+      let client = try installation.redis.client()
+      let scrapes = String(repeating: "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", count: 1_000)
+      let flood = try (0..<16).map { _ in
+        try LoopbackConnection(port: cdcd.httpPort, timeout: .seconds(10))
+      }
+      for connection in flood { try connection.send(Array(scrapes.utf8)) }
+      try withExtendedLifetime(flood) {
+        for round in 0..<5 {
+          try client("SET", "user:\(round)", "cached")
+          try installation.postgres.query("INSERT INTO users VALUES (\(round))")
+          try installation.expectGone("user:\(round)", within: .seconds(5))
+          #expect(try cdcd.get("/livez", timeout: .seconds(5)).status == 200)
+        }
+      }
+    }
   }
 }

@@ -37,6 +37,8 @@ struct Pages: HTTPResponder {
   }
 
   func respond(to request: Request, context: RequestOrigin) async -> Response {
+    // A connection that sends one request after the other without waiting would keep its thread, and probes from theirs.
+    await Task.yield()
     if let misdirection = access.misdirection(of: request) { return misdirection }
     let page = pages.first { $0.path == request.uri.path }
     var context = context
