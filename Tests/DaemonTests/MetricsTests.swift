@@ -121,9 +121,10 @@ import Testing
     }
     let text = render(EngineStatus(), statistics)
     let lines = text.split(separator: "\n").filter { $0.hasPrefix("cdcd_commit_to_delete_seconds") }
-    #expect(lines.first == "cdcd_commit_to_delete_seconds_bucket{le=\"0.0001\"} 2")
-    #expect(lines.contains("cdcd_commit_to_delete_seconds_bucket{le=\"0.00025\"} 3"))
-    #expect(lines.contains("cdcd_commit_to_delete_seconds_bucket{le=\"2.5\"} 4"))
+    #expect(lines.first == "cdcd_commit_to_delete_seconds_bucket{le=\"5e-05\"} 1")
+    #expect(lines.contains("cdcd_commit_to_delete_seconds_bucket{le=\"0.0001\"} 2"))
+    #expect(lines.contains("cdcd_commit_to_delete_seconds_bucket{le=\"0.00015\"} 3"))
+    #expect(lines.contains("cdcd_commit_to_delete_seconds_bucket{le=\"2.0\"} 4"))
     #expect(lines.contains("cdcd_commit_to_delete_seconds_bucket{le=\"60.0\"} 4"))
     #expect(lines.contains("cdcd_commit_to_delete_seconds_bucket{le=\"+Inf\"} 5"))
     #expect(lines.contains("cdcd_commit_to_delete_seconds_sum 92.000251"))

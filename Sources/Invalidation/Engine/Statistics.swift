@@ -79,10 +79,13 @@ package struct Statistics: Sendable, Equatable {
 
 /// Counts of durations in fixed buckets, as Prometheus wants them.
 package struct Histogram: Sendable, Equatable {
-  /// Upper bounds in microseconds; one more bucket holds the rest.
+  /// Upper bounds in microseconds; one more bucket holds the rest. Six a decade, since a quantile that is read from
+  /// buckets is no better than the distance between their bounds.
   package static let bounds: [Int64] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000, 2_500_000, 5_000_000, 10_000_000, 60_000_000,
+    50, 70, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 7_000,
+    10_000, 15_000, 20_000, 30_000, 50_000, 70_000, 100_000, 150_000, 200_000, 300_000, 500_000, 700_000,
+    1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000, 7_000_000,
+    10_000_000, 15_000_000, 20_000_000, 30_000_000, 60_000_000,
   ]
   package private(set) var counts = [UInt64](repeating: 0, count: Histogram.bounds.count + 1)
   package private(set) var count: UInt64 = 0
