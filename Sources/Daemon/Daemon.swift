@@ -85,7 +85,7 @@ package struct Daemon: Sendable {
   private func httpServers(
     _ board: StatusBoard, _ logger: Logger, onListening: @escaping @Sendable () -> Void
   ) -> [HTTPServer] {
-    let identity = DaemonIdentity(version: Version.current)
+    let identity = DaemonIdentity(version: Version.current, source: configuration.source)
     let register = ConnectionRegister.ofProcess()
     let all = AllListening(count: configuration.http.listen.count) { addresses in
       logStart(logger, addresses)

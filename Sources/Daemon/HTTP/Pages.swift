@@ -62,10 +62,15 @@ struct Pages: HTTPResponder {
 /// Who answers: the same for the whole run.
 package struct DaemonIdentity: Sendable {
   package var version: String
+  /// What it reads changes from; nil where nobody has said.
+  package var source: Configuration.Source?
   package var started: ContinuousClock.Instant
 
-  package init(version: String, started: ContinuousClock.Instant = .now) {
+  package init(
+    version: String, source: Configuration.Source? = nil, started: ContinuousClock.Instant = .now
+  ) {
     self.version = version
+    self.source = source
     self.started = started
   }
 }

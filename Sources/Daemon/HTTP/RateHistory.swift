@@ -1,11 +1,13 @@
 import Invalidation
 
-/// How much was done per second, over the last seconds.
+/// How much was done per second, and how fast, over the last seconds.
 package struct Rate: Sendable, Equatable {
   /// The window that was asked for, in seconds; a young daemon has seen less.
   package var window: Int
   package var transactionsPerSecond: Double
   package var keysPerSecond: Double
+  /// Commit to acknowledged delete; nil when nothing was deleted meanwhile.
+  package var latency: LatencyQuantiles?
 }
 
 /// The totals of the last minute, one sample a second.
@@ -14,6 +16,7 @@ struct RateHistory {
     var monotonic: Int64
     var transactions: UInt64
     var keys: UInt64
+    var commitToDelete: Histogram
   }
 
   private static let windows = [1, 10, 60]
@@ -25,7 +28,8 @@ struct RateHistory {
   /// `now` is in monotonic nanoseconds.
   mutating func record(_ statistics: Statistics, at now: Int64) {
     let sample = Sample(
-      monotonic: now, transactions: statistics.transactions, keys: statistics.allKeysDeleted)
+      monotonic: now, transactions: statistics.transactions, keys: statistics.allKeysDeleted,
+      commitToDelete: statistics.commitToDelete)
     latest = sample
     if let last = samples.last, now - last.monotonic < 1_000_000_000 { return }
     samples.append(sample)
@@ -44,7 +48,8 @@ struct RateHistory {
       return Rate(
         window: window,
         transactionsPerSecond: Double(latest.transactions &- first.transactions) / seconds,
-        keysPerSecond: Double(latest.keys &- first.keys) / seconds)
+        keysPerSecond: Double(latest.keys &- first.keys) / seconds,
+        latency: LatencyQuantiles(latest.commitToDelete, since: first.commitToDelete))
     }
   }
 }

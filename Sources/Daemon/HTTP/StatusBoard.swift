@@ -21,6 +21,8 @@ package final class StatusBoard: Sendable {
     package var hasReported = false
     package var checks: [HealthCheck]
     package var rates: [Rate]
+    /// The last ten minutes, the oldest first.
+    package var chart: [ChartPoint]
     /// The last warnings and errors, the oldest first.
     package var recentNotices: [RecordedNotice]
 
@@ -35,6 +37,7 @@ package final class StatusBoard: Sendable {
       published = created
       checks = []
       rates = []
+      chart = []
       recentNotices = []
     }
   }
@@ -46,6 +49,7 @@ package final class StatusBoard: Sendable {
     var latest: Snapshot
     var health = HealthLedger()
     var rates = RateHistory()
+    var chart = ChartHistory()
     var notices = NoticeHistory()
     var waiting = WaitQueue(limit: StatusBoard.maximumWaiters)
     var awaited: [LSN] = []
@@ -54,9 +58,14 @@ package final class StatusBoard: Sendable {
   }
 
   private let state: Mutex<State>
+  private let change: AsyncStream<Void>.Continuation
+
+  /// Yields when a check begins or ceases to fail; for one reader, and only the last one is kept for it.
+  let healthChanges: AsyncStream<Void>
 
   /// The event loop publishes once a second; without a word for `maximumSilence` it counts as stalled.
   package init(maximumSilence: Duration = .seconds(5)) {
+    (healthChanges, change) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     state = Mutex(State(latest: Snapshot(unpublishedSince: .now, maximumSilence: maximumSilence)))
   }
 
@@ -66,7 +75,8 @@ package final class StatusBoard: Sendable {
     _ status: EngineStatus, _ statistics: Statistics,
     _ history: InvalidationHistory = InvalidationHistory(since: 0), at now: Moment
   ) {
-    let (settled, done) = state.withLock { state in
+    let (done, isChange) = state.withLock { state in
+      let isChange = state.latest.status.failingChecks != status.failingChecks
       state.latest.status = status
       state.latest.statistics = statistics
       state.latest.history = history
@@ -75,9 +85,11 @@ package final class StatusBoard: Sendable {
       state.latest.hasReported = true
       state.health.update(status, at: now.wall)
       state.rates.record(statistics, at: now.monotonic)
-      return (status.settled, state.waiting.take(upTo: status.claimable))
+      state.chart.record(statistics, lagBytes: state.latest.lagBytes, at: now)
+      return (state.waiting.take(upTo: status.claimable), isChange)
     }
-    for waiter in done { waiter.resume(returning: .settled(settled)) }
+    for waiter in done { waiter.resume(returning: .settled(status.settled)) }
+    if isChange { change.yield() }
   }
 
   package func snapshot() -> Snapshot {
@@ -85,6 +97,7 @@ package final class StatusBoard: Sendable {
       var snapshot = state.latest
       snapshot.checks = state.health.checks
       snapshot.rates = state.rates.rates
+      snapshot.chart = state.chart.points
       snapshot.recentNotices = state.notices.recent
       return snapshot
     }
@@ -176,6 +189,8 @@ package final class StatusBoard: Sendable {
 }
 
 extension EngineStatus {
+  fileprivate var failingChecks: [String] { (notReady + degraded).map(\.check) }
+
   /// The position that `/wait` may claim as settled; nil while it cannot be proved. A Redis that is away may come
   /// back without its last deletes (contract 3), and a server that is away may come back on another timeline,
   /// where an earlier position stands for other transactions.

@@ -20,6 +20,9 @@ struct StatusReport: Codable {
   }
 
   struct Source: Codable {
+    /// Without a password.
+    let address: String?
+    let mode: String?
     let connected: Bool
     let streaming: Bool
     let lastMessageAgeSeconds: Double?
@@ -43,10 +46,17 @@ struct StatusReport: Codable {
     let outboxRows: UInt64?
   }
 
+  struct Latency: Codable {
+    let p50Milliseconds: Double
+    let p99Milliseconds: Double
+  }
+
   struct RatePerSecond: Codable {
     let windowSeconds: Int
     let transactions: Double
     let keys: Double
+    /// Absent when nothing was deleted in the window.
+    let commitToDelete: Latency?
   }
 
   struct Totals: Codable {
@@ -145,6 +155,7 @@ extension StatusReport {
     degraded = status.degraded.map { Obstacle(check: $0.check, message: $0.message) }
     ready = notReady.isEmpty
     source = Source(
+      address: identity.source?.redacted, mode: identity.source?.mode.rawValue,
       connected: status.sourceConnected, streaming: status.streaming,
       lastMessageAgeSeconds: snapshot.lastMessageAge.map {
         ($0 + snapshot.age / .seconds(1)).rounded(toPlaces: 3)
@@ -157,7 +168,7 @@ extension StatusReport {
     rates = snapshot.rates.map {
       RatePerSecond(
         windowSeconds: $0.window, transactions: $0.transactionsPerSecond.rounded(toPlaces: 1),
-        keys: $0.keysPerSecond.rounded(toPlaces: 1))
+        keys: $0.keysPerSecond.rounded(toPlaces: 1), commitToDelete: $0.latency.map(Latency.init))
     }
     totals = Totals(statistics)
     rules = zip(statistics.ruleNames, statistics.keysDeleted).map { RuleCount(name: $0, keysDeleted: $1) }
@@ -177,6 +188,13 @@ extension StatusReport {
     lastInvalidations = snapshot.history.latestDeletions.map {
       DeletionReport($0.key, isCut: $0.isCut, $0.deletion)
     }
+  }
+}
+
+extension StatusReport.Latency {
+  init(_ quantiles: LatencyQuantiles) {
+    p50Milliseconds = (quantiles.p50 / 1_000).rounded(toPlaces: 3)
+    p99Milliseconds = (quantiles.p99 / 1_000).rounded(toPlaces: 3)
   }
 }
 
@@ -239,7 +257,7 @@ extension StatusReport.LoggedError {
 
 extension Double {
   /// As many digits as a reader can use.
-  fileprivate func rounded(toPlaces places: Int) -> Double {
+  func rounded(toPlaces places: Int) -> Double {
     var scale = 1.0
     for _ in 0..<places { scale *= 10 }
     return (self * scale).rounded() / scale
