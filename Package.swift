@@ -67,6 +67,7 @@ let package = Package(
       name: "Daemon",
       dependencies: [
         "Invalidation", "PostgresSource", "RedisSink",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -79,7 +80,10 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Yams", package: "Yams"),
       ],
-      resources: [.embedInCode("Setup/ddl-triggers.sql"), .embedInCode("Setup/outbox.sql")],
+      resources: [
+        .embedInCode("HTTP/index.html"), .embedInCode("Setup/ddl-triggers.sql"),
+        .embedInCode("Setup/outbox.sql"),
+      ],
       swiftSettings: strict
     ),
     .executableTarget(
@@ -115,6 +119,8 @@ let package = Package(
       dependencies: [
         "Daemon", "Invalidation", "PostgresSource", "RedisSink",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "Yams", package: "Yams"),
       ],
       swiftSettings: strict

@@ -36,7 +36,9 @@ package struct Daemon: Sendable {
     let board = StatusBoard()
     let manager = ServiceManager()
     let (listening, announce) = AsyncStream<Void>.makeStream()
-    let servers = httpServers(board, logger) { announce.yield() }
+    let identity = DaemonIdentity(version: Version.current, source: configuration.source)
+    let feed = EventFeed(board, identity)
+    let servers = httpServers(board, identity, feed, logger) { announce.yield() }
     let eventLoop = try EventLoop(
       configuration, acceptGap: acceptGap, board: board, manager: manager, logger: logger)
     let loop = EventLoopService(eventLoop, board: board, startAfter: listening)
@@ -44,7 +46,8 @@ package struct Daemon: Sendable {
     let group = ServiceGroup(
       configuration: .init(
         services: servers.map { .init(service: $0) } + [
-          .init(service: loop, successTerminationBehavior: .gracefullyShutdownGroup)
+          .init(service: feed),
+          .init(service: loop, successTerminationBehavior: .gracefullyShutdownGroup),
         ], logger: logger.atLeast(.critical)))
     let reload = RuleReload(
       readAgain, into: eventLoop, board: board, manager: manager, logger: logger)
@@ -83,9 +86,9 @@ package struct Daemon: Sendable {
 
   /// One for each address; `onListening` is called when all of them accept connections.
   private func httpServers(
-    _ board: StatusBoard, _ logger: Logger, onListening: @escaping @Sendable () -> Void
+    _ board: StatusBoard, _ identity: DaemonIdentity, _ feed: EventFeed, _ logger: Logger,
+    onListening: @escaping @Sendable () -> Void
   ) -> [HTTPServer] {
-    let identity = DaemonIdentity(version: Version.current, source: configuration.source)
     let register = ConnectionRegister.ofProcess()
     let all = AllListening(count: configuration.http.listen.count) { addresses in
       logStart(logger, addresses)
@@ -93,8 +96,8 @@ package struct Daemon: Sendable {
     }
     return configuration.http.listen.map { address in
       HTTPServer(
-        at: address, token: configuration.http.token, board: board, identity: identity, register: register,
-        logger: logger, onListening: { all.add($0) })
+        at: address, token: configuration.http.token, board: board, identity: identity, feed: feed,
+        register: register, logger: logger, onListening: { all.add($0) })
     }
   }
 

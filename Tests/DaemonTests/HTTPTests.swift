@@ -27,12 +27,15 @@ struct Client {
     let head = try #require(response as? HTTPURLResponse)
     return Answer(
       status: head.statusCode, type: head.value(forHTTPHeaderField: "Content-Type") ?? "",
+      policy: head.value(forHTTPHeaderField: "Content-Security-Policy") ?? "",
       body: String(decoding: data, as: UTF8.self))
   }
 
   struct Answer {
     let status: Int
     let type: String
+    /// What a browser lets the page do.
+    let policy: String
     let body: String
 
     func json() throws -> [String: Any] {
@@ -43,12 +46,13 @@ struct Client {
 
 func server(
   at address: ListenAddress, token: String? = nil, board: StatusBoard = StatusBoard(),
-  limits: ConnectionLimits = ConnectionLimits(), capacity: Int = 1_000,
+  feed: EventFeed? = nil, limits: ConnectionLimits = ConnectionLimits(), capacity: Int = 1_000,
   onListening: @escaping @Sendable (ListenAddress) -> Void = { _ in }
 ) -> HTTPServer {
-  HTTPServer(
-    at: address, token: token.flatMap { AccessToken($0) }, board: board,
-    identity: DaemonIdentity(version: "1.2.3"), limits: limits,
+  let identity = DaemonIdentity(version: "1.2.3")
+  return HTTPServer(
+    at: address, token: token.flatMap { AccessToken($0) }, board: board, identity: identity,
+    feed: feed ?? EventFeed(board, identity), limits: limits,
     register: ConnectionRegister(capacity: capacity),
     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onListening: onListening)
 }
@@ -158,9 +162,15 @@ func withServer(
       let answer = try await client.get("/")
       #expect(answer.status == 200)
       #expect(answer.type == "text/html; charset=utf-8")
-      for path in ["/livez", "/readyz", "/healthz", "/metrics", "/status", "/wait", "/why"] {
+      for path in [
+        "/livez", "/readyz", "/healthz", "/metrics", "/status", "/events", "/wait", "/why",
+      ] {
         #expect(answer.body.contains("<a href=\"\(path)\">"))
       }
+      for rule in ["default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"] {
+        #expect(answer.policy.contains(rule))
+      }
+      #expect(answer.policy.matches(of: /(style|script)-src 'sha256-[A-Za-z0-9+\/]{43}='/).count == 2)
     }
   }
 

@@ -18,11 +18,12 @@ struct HTTPServer: Service {
   /// `onListening` is called once the address, with the port that the system chose for port 0, accepts connections.
   init(
     at address: ListenAddress, token: AccessToken?, board: StatusBoard, identity: DaemonIdentity,
-    limits: ConnectionLimits = ConnectionLimits(), register: ConnectionRegister, logger: Logger,
-    onListening: @escaping @Sendable (ListenAddress) -> Void
+    feed: EventFeed, limits: ConnectionLimits = ConnectionLimits(), register: ConnectionRegister,
+    logger: Logger, onListening: @escaping @Sendable (ListenAddress) -> Void
   ) {
     self.address = address
-    pages = Pages(board: board, identity: identity, access: AccessControl(to: address, token: token))
+    pages = Pages(
+      board: board, identity: identity, feed: feed, access: AccessControl(to: address, token: token))
     self.limits = limits
     self.register = register
     // Hummingbird reports every start and stop as information; the daemon says it in its own words.

@@ -1,30 +1,43 @@
+import Crypto
+import FoundationEssentials
+import HTTPTypes
 import Hummingbird
 
-/// `/`: says what this is and where to go.
+/// `/`: the status page, one file without a request to anywhere but `/events`.
 enum IndexPage {
-  static func page(linking pages: [Page], _ identity: DaemonIdentity) -> Page {
-    let html = document(pages, identity)
-    return Page(path: "/", summary: "this list") { _, _ in
-      Response(.ok, contentType: "text/html; charset=utf-8", html)
+  static func page(linking pages: [Page]) -> Page {
+    let html = document(linking: pages)
+    let policy = contentSecurityPolicy(html)
+    return Page(path: "/", summary: "this page") { _, _ in
+      var response = Response(.ok, contentType: "text/html; charset=utf-8", html)
+      response.headers[.contentSecurityPolicy] = policy
+      if let name = HTTPField.Name("Referrer-Policy") { response.headers[name] = "no-referrer" }
+      return response
     }
   }
 
-  private static func document(_ pages: [Page], _ identity: DaemonIdentity) -> String {
+  private static func document(linking pages: [Page]) -> String {
     let items = pages.map { "<li><a href=\"\($0.path)\">\($0.path)</a> \($0.summary)</li>" }
-    return """
-      <!doctype html>
-      <html lang="en">
-      <meta charset="utf-8">
-      <meta name="viewport" content="width=device-width">
-      <title>cdcd</title>
-      <style>body { font: 16px/1.6 system-ui, sans-serif; margin: 3rem auto; max-width: 40rem; padding: 0 1rem }</style>
-      <h1>cdcd \(identity.version)</h1>
-      <p>Deletes the cache keys of committed row changes.</p>
-      <ul>
-      \(items.joined(separator: "\n"))
-      </ul>
-      </html>
+    return String(decoding: PackageResources.index_html, as: UTF8.self)
+      .replacing("<!-- pages -->", with: items.joined(separator: "\n"))
+  }
 
-      """
+  /// Allows the page's own style and script, its icon, and requests to where it came from; nothing else.
+  private static func contentSecurityPolicy(_ html: String) -> String {
+    [
+      "default-src 'none'", "style-src \(hash(of: "style", in: html))",
+      "script-src \(hash(of: "script", in: html))", "connect-src 'self'", "img-src data:", "base-uri 'none'",
+      "form-action 'none'", "frame-ancestors 'none'",
+    ].joined(separator: "; ")
+  }
+
+  /// Of what stands between the tags of the only element with this name.
+  private static func hash(of element: String, in html: String) -> String {
+    guard let start = html.firstRange(of: "<\(element)>"), let end = html.firstRange(of: "</\(element)>")
+    else {
+      return "'none'"
+    }
+    let digest = SHA256.hash(data: Data(html[start.upperBound..<end.lowerBound].utf8))
+    return "'sha256-\(Data(digest).base64EncodedString())'"
   }
 }

@@ -26,14 +26,14 @@ struct Pages: HTTPResponder {
   let pages: [Page]
   private let access: AccessControl
 
-  init(board: StatusBoard, identity: DaemonIdentity, access: AccessControl) {
+  init(board: StatusBoard, identity: DaemonIdentity, feed: EventFeed, access: AccessControl) {
     let pages = [
       LivePage.page(board), ReadyPage.page(board), HealthPage.page(board),
-      MetricsPage.page(board, identity), StatusPage.page(board, identity), WaitPage.page(board),
-      WhyPage.page(board),
+      MetricsPage.page(board, identity), StatusPage.page(board, identity), EventsPage.page(feed),
+      WaitPage.page(board), WhyPage.page(board),
     ]
     self.access = access
-    self.pages = [IndexPage.page(linking: pages, identity)] + pages
+    self.pages = [IndexPage.page(linking: pages)] + pages
   }
 
   func respond(to request: Request, context: RequestOrigin) async -> Response {

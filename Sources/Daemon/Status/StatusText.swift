@@ -215,7 +215,7 @@ package struct StatusText: Sendable {
 
 extension HealthReport {
   /// Since when the daemon is ready, or is not; nil when it does not tell.
-  fileprivate var stateSince: Date? {
+  var stateSince: Date? {
     // What is besides wrong although it is ready.
     let others = ["replicas", "barrier"]
     let times = checks.filter { ready ? !others.contains($0.name) : !$0.ok }
