@@ -67,6 +67,23 @@ extension RealServers {
       #expect(try cdcd.process.waitForExit(within: .seconds(10)) == 0)
     }
 
+    @Test("an open status page is told of the last change and does not hold up the end")
+    func clientOfEvents() throws {
+      let installation = try Installation()
+      let cdcd = try installation.cdcd
+      let page = try LoopbackConnection(port: cdcd.httpPort, timeout: .seconds(10))
+      try page.send(Array("GET /events HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+      #expect(try page.receiveLine() == "HTTP/1.1 200 OK")
+      try installation.postgres.query("INSERT INTO users VALUES (1, 'a@example.org')")
+      var event = ""
+      while !event.contains(#""keys_deleted":2,"name":"public.users""#) { event = try page.receiveLine() }
+      cdcd.process.signal(SIGTERM)
+      // Less than what a client that does not read is given.
+      #expect(try cdcd.process.waitForExit(within: .milliseconds(1_500)) == 0)
+      let end = String(decoding: try page.receiveToEnd(), as: UTF8.self)
+      #expect(end.hasSuffix("0\r\n\r\n"), "the stream ended in order")
+    }
+
     @Test("a file that is wrong exits 78 and names the line; wrong usage exits 64")
     func badConfiguration() throws {
       let folder = try TemporaryFolder()
