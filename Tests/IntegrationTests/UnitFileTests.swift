@@ -47,7 +47,7 @@ import Testing
     #expect(try settings("cdcd.service").count == settings("cdcd@.service").count)
     #expect(
       differing.map { $1.prefix { $0 != "=" } } == [
-        "Description", "ExecStart", "EnvironmentFile", "RuntimeDirectory",
+        "Description", "ConditionPathExists", "ExecStart", "EnvironmentFile", "RuntimeDirectory",
       ])
     #expect(differing.allSatisfy { $1.contains("%i") })
   }

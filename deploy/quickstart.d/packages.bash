@@ -31,4 +31,4 @@ unit_packages=(systemd)
 # makes and judges the Debian package.
 browser_packages=(chromium chromium-driver fonts-dejavu-core)
 monitoring_packages=(prometheus)
-packaging_packages=(dpkg-dev fakeroot lintian debootstrap)
+packaging_packages=(dpkg-dev debhelper fakeroot lintian debootstrap)
