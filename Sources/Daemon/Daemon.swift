@@ -106,7 +106,8 @@ package struct Daemon: Sendable {
     logger.info(
       "cdcd \(Version.current) has started",
       metadata: [
-        "source": "\(configuration.source.redacted)", "redis": "\(configuration.redis.address.redacted)",
+        "cause": "started", "source": "\(configuration.source.redacted)",
+        "redis": "\(configuration.redis.address.redacted)",
         "http": "\(http)", "rules": "\(configuration.rules.count)",
         "mode": "\(configuration.source.mode.rawValue)", "on_gap": "\(configuration.onGap.rawValue)",
       ])
@@ -127,11 +128,14 @@ package struct Daemon: Sendable {
       if let stoppingSince {
         // `timeout` and terminals signal the process and its group: that is one wish, not two.
         guard stoppingSince.duration(to: .now) > .seconds(1) else { continue }
-        logger.warning("stopped by a second signal; what was in flight is replayed at the next start")
+        logger.warning(
+          "stopped by a second signal; what was in flight is replayed at the next start",
+          metadata: ["cause": "stopped"])
         exit(128 + signal.rawValue)
       }
       stoppingSince = .now
-      logger.info("stopping: finishing what is in flight", metadata: ["signal": "\(signal)"])
+      logger.info(
+        "stopping: finishing what is in flight", metadata: ["cause": "stopping", "signal": "\(signal)"])
       await group.triggerGracefulShutdown()
     }
   }

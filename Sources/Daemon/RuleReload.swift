@@ -25,7 +25,7 @@ struct RuleReload: Sendable {
   func serve(_ requests: AsyncStream<Void>, from configuration: Configuration) async {
     var present = configuration
     for await _ in requests {
-      logger.info("reading the rules file again")
+      logger.info("reading the rules file again", metadata: ["cause": "reloading"])
       manager.tellReloading()
       guard let next = await replacement(of: present) else {
         manager.tellReady()
