@@ -24,8 +24,8 @@ pooler_packages=(pgbouncer)
 # For the tests that run README's Python.
 python_packages=(python3 python3-venv)
 
-# For the tests of the units in deploy: systemd-analyze.
-unit_packages=(systemd)
+# For the tests of the units in deploy: systemd-analyze, and what Tests/systemd boots.
+unit_packages=(systemd libnss-systemd iproute2)
 
 # For the slow checks (Tests/run --full): a browser for the status page, Prometheus for metrics and alerts, and what
 # makes and judges the Debian package.
