@@ -112,7 +112,7 @@ package struct Daemon: Sendable {
         "mode": "\(configuration.source.mode.rawValue)", "on_gap": "\(configuration.onGap.rawValue)",
       ])
     for finding in HTTPCheck.findings(for: configuration.http) {
-      logger.warning("\(finding.problem) \(finding.remedy)")
+      logger.warning("\(finding.problem) \(finding.remedy)", metadata: ["cause": "http_open"])
     }
   }
 

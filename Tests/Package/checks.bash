@@ -58,7 +58,8 @@ check_content() {
   for path in usr/bin/cdcd etc/cdcd/rules.example.yaml lib/systemd/system/cdcd.service lib/systemd/system/cdcd@.service \
     usr/lib/sysusers.d/cdcd.conf usr/share/man/man1/cdcd.1.gz usr/share/man/man5/cdcd-rules.5.gz \
     usr/share/bash-completion/completions/cdcd usr/share/zsh/vendor-completions/_cdcd \
-    usr/share/fish/vendor_completions.d/cdcd.fish usr/share/cdcd/sql/outbox.sql usr/share/doc/cdcd/copyright; do
+    usr/share/fish/vendor_completions.d/cdcd.fish usr/share/cdcd/sql/outbox.sql \
+    usr/share/cdcd/prometheus/cdcd.rules.yml usr/share/cdcd/grafana/cdcd.json usr/share/doc/cdcd/deploy/README.md usr/share/doc/cdcd/copyright; do
     check "it has /$path" matches " \\./$path\$" listing
   done
   check "nothing in it may be written by others" nothing_loose
