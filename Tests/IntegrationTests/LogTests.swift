@@ -107,18 +107,10 @@ extension RealServers {
     func priorities(format: String) throws {
       let folder = try TemporaryFolder()
       let port = try LoopbackConnection.freePort()
-      let nobody = try LoopbackConnection.freePort()
-      let path = try folder.write(
-        """
-        source: {postgres: 'postgresql://cdcd@127.0.0.1:\(nobody)/app'}
-        redis: {url: 'redis://127.0.0.1:\(nobody)'}
-        http: {listen: '127.0.0.1:\(port)'}
-        log: {format: \(format)}
-        rules: [{table: users, keys: ['user:{id}']}]
-        """, to: "rules.yaml")
       let log = try folder.write("", to: "cdcd.log")
       let environment = ["JOURNAL_STREAM": try Self.stream(log)]
-      let cdcd = try CDCDProcess([], configuration: path, httpPort: port, log: log, environment: environment)
+      let cdcd = try CDCDProcess.withoutServers(
+        in: folder, port: port, log: "{format: \(format)}", environment: environment)
       try eventually("both servers are missed") {
         let output = try cdcd.process.output
         return output.contains("source_unavailable") && output.contains("redis_connection")
@@ -131,8 +123,8 @@ extension RealServers {
         lines.allSatisfy { $0.dropFirst(2).hasPrefix(begin) && "34567".contains($0.dropFirst().prefix(1)) })
 
       // What keeps it from starting is an error, too: its address is taken.
-      let second = try CDCDProcess(
-        [], configuration: path, httpPort: port, log: log, environment: environment)
+      let second = try CDCDProcess.withoutServers(
+        in: folder, port: port, log: "{format: \(format)}", environment: environment)
       #expect(try second.process.waitForExit() == 1)
       #expect(
         try second.process.output.split(separator: "\n").contains {

@@ -73,20 +73,10 @@ extension RealServers {
     func nothingThere() throws {
       let folder = try TemporaryFolder()
       let listener = try NotifyListener(in: folder, isAbstract: true)
-      let port = try LoopbackConnection.freePort()
-      let nobody = try LoopbackConnection.freePort()
-      let path = try folder.write(
-        """
-        source: {postgres: 'postgresql://cdcd@127.0.0.1:\(nobody)/app'}
-        redis: {url: 'redis://127.0.0.1:\(nobody)'}
-        http: {listen: '127.0.0.1:\(port)'}
-        rules:
-        \(Self.rules)
-        """, to: "rules.yaml")
       var environment = Self.watched(listener)
       environment["WATCHDOG_PID"] = "1"
-      let cdcd = try CDCDProcess(
-        [], configuration: path, httpPort: port, log: folder.file("cdcd.log"), environment: environment)
+      let cdcd = try CDCDProcess.withoutServers(
+        in: folder, port: try LoopbackConnection.freePort(), environment: environment)
       try listener.expect("READY=1", "STATUS=not ready: source: ")
       #expect(try cdcd.get("/livez").status == 200)
       Thread.sleep(forTimeInterval: 1.5)

@@ -29,6 +29,24 @@ final class CDCDProcess: Sendable {
       [Self.binary] + words + ["--config", configuration], log: log, environment: environment)
   }
 
+  /// A daemon whose PostgreSQL and Redis are not there; it logs into the file `cdcd.log` of the folder. `port` is where
+  /// HTTP listens, `log` what the file says under that name.
+  static func withoutServers(
+    in folder: TemporaryFolder, port: Int, log: String = "{}", environment: [String: String]
+  ) throws -> CDCDProcess {
+    let nobody = try LoopbackConnection.freePort()
+    let path = try folder.write(
+      """
+      source: {postgres: 'postgresql://cdcd@127.0.0.1:\(nobody)/app'}
+      redis: {url: 'redis://127.0.0.1:\(nobody)'}
+      http: {listen: '127.0.0.1:\(port)'}
+      log: \(log)
+      rules: [{table: users, keys: ['user:{id}']}]
+      """, to: "rules.yaml")
+    return try CDCDProcess(
+      [], configuration: path, httpPort: port, log: folder.file("cdcd.log"), environment: environment)
+  }
+
   func get(_ path: String, timeout: Duration = .seconds(30)) throws -> HTTPResponse {
     try HTTPResponse.get(path, port: httpPort, timeout: timeout)
   }
