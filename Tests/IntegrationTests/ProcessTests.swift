@@ -72,7 +72,7 @@ extension RealServers {
       let installation = try Installation()
       let cdcd = try installation.cdcd
       let page = try LoopbackConnection(port: cdcd.httpPort, timeout: .seconds(10))
-      try page.send(Array("GET /events HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+      try page.send(Array("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
       #expect(try page.receiveLine() == "HTTP/1.1 200 OK")
       try installation.postgres.query("INSERT INTO users VALUES (1, 'a@example.org')")
       var event = ""

@@ -155,7 +155,7 @@ run_workload() {
     read_metric cdcd_lag_bytes
     median
     show_footer "lag ${metric:-?} bytes $dot changes $changes $dot keys $keys_gone $dot median $milliseconds\
- $dot http://127.0.0.1:$status_port/status"
+ $dot http://127.0.0.1:$status_port/"
     sleep 1
   done
 }
