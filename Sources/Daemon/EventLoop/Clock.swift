@@ -19,6 +19,12 @@ enum Clock {
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
+  /// What a clock of clock_gettime(2) shows, in seconds.
+  static func seconds(_ clock: clockid_t) -> Double {
+    let time = read(clock)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
   /// Blocks the thread for so long, or a little longer; a signal may end it sooner. For one-shot commands.
   static func sleep(_ duration: Duration) {
     let (seconds, attoseconds) = duration.components
@@ -29,7 +35,7 @@ enum Clock {
   /// From 1970 to 2000.
   private static let secondsTo2000: Int64 = 946_684_800
 
-  static func read(_ clock: clockid_t) -> timespec {
+  private static func read(_ clock: clockid_t) -> timespec {
     var time = timespec()
     // Fails only for a clock that does not exist.
     _ = unsafe clock_gettime(clock, &time)

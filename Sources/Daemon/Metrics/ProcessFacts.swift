@@ -15,9 +15,7 @@ struct ProcessFacts: Equatable {
 
   /// Seconds since 1970 at which the machine started. Asked once, or a process would seem to start anew each time that a
   /// clock is set.
-  private static let bootTime = seconds(Clock.read(CLOCK_REALTIME)) - seconds(Clock.read(CLOCK_BOOTTIME))
-
-  private static func seconds(_ time: timespec) -> Double { Double(time.tv_sec) + Double(time.tv_nsec) / 1e9 }
+  private static let bootTime = Clock.seconds(CLOCK_REALTIME) - Clock.seconds(CLOCK_BOOTTIME)
 
   /// Reads /proc; throws when it is not mounted or not in the form of proc(5).
   static func current() throws -> ProcessFacts {
