@@ -109,7 +109,9 @@ import Testing
 
   /// Answers are not made before there is room for them, and not kept for long.
   @Test func whoDoesNotReadIsCutOff() async throws {
-    try await withServer(limits: Self.shortly) { board, client in
+    var limits = Self.shortly
+    limits.pipelined = .max
+    try await withServer(limits: limits) { board, client in
       board.publish(settledStatus(1))
       let stuck = try RawConnection(to: client.address, patience: 3, receiveBuffer: 4_096)
       let requests = String(repeating: "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 1_000)
@@ -121,20 +123,35 @@ import Testing
     }
   }
 
+  /// Thousands of requests fit into one read, and each answer into memory.
+  @Test func whoPipelinesTooManyRequestsIsCutOff() async throws {
+    try await withServer { _, client in
+      for (count, isServed) in [(32, true), (3_000, false)] {
+        let connection = try RawConnection(to: client.address)
+        connection.send(String(repeating: "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", count: count))
+        let answers =
+          try await connection.receive { text in
+            text.components(separatedBy: "</html>").count > count
+          }.components(separatedBy: "HTTP/1.1 200").count - 1
+        #expect(isServed ? answers == count : answers <= 32, "\(answers)")
+      }
+    }
+  }
+
   // MARK: Many connections
 
   @Test func idleConnectionsGiveWayToNewOnes() async throws {
     try await withServer(capacity: 20) { _, client in
+      func ask(_ connection: RawConnection) async throws {
+        connection.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        #expect(try await connection.receive { $0.hasSuffix("alive\n") }.contains(" 200 OK"))
+      }
       let idle = try (0..<20).map { _ in try RawConnection(to: client.address) }
-      // One of them has asked lately.
-      idle[0].send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-      let answer = try await idle[0].receive { $0.hasSuffix("alive\n") }
-      #expect(answer.contains(" 200 OK"))
+      // The first of them asks once more, so that the second is the one that has been idle for the longest.
+      for connection in idle + [idle[0]] { try await ask(connection) }
       #expect(try await client.get("/livez").status == 200)
       #expect(try await idle[1].receive() == "")
-      idle[0].send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-      let again = try await idle[0].receive { $0.hasSuffix("alive\n") }
-      #expect(again.contains(" 200 OK"))
+      try await ask(idle[0])
     }
   }
 

@@ -9,7 +9,7 @@ extension RealServers {
       let kinds = [
         "", "GET /status HTTP/1.1\r\nX: ", "GET /wait?lsn=FF/0&timeout=60s\(head)\r\n",
         "POST /livez\(head)Content-Length: 4000\r\n\r\n",
-        String(repeating: "GET /metrics\(head)\r\n", count: 40),
+        String(repeating: "GET /metrics\(head)\r\n", count: 32),
       ]
       return try kinds.flatMap { request in
         try (0..<count).map { _ in
@@ -46,13 +46,14 @@ extension RealServers {
       let installation = try Installation()
       let cdcd = try installation.cdcd
       let client = try installation.redis.client()
-      let scrapes = String(repeating: "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", count: 1_000)
-      let flood = try (0..<16).map { _ in
-        try LoopbackConnection(port: cdcd.httpPort, timeout: .seconds(10))
-      }
-      for connection in flood { try connection.send(Array(scrapes.utf8)) }
-      try withExtendedLifetime(flood) {
-        for round in 0..<5 {
+      let scrapes = Array(
+        String(repeating: "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", count: 32).utf8)
+      for round in 0..<5 {
+        let flood = try (0..<32).map { _ in
+          try LoopbackConnection(port: cdcd.httpPort, timeout: .seconds(10))
+        }
+        for connection in flood { try connection.send(scrapes) }
+        try withExtendedLifetime(flood) {
           try client("SET", "user:\(round)", "cached")
           try installation.postgres.query("INSERT INTO users VALUES (\(round))")
           try installation.expectGone("user:\(round)", within: .seconds(5))

@@ -44,6 +44,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     case .head:
       bodyBytes = 0
       requestsInProgress += 1
+      guard requestsInProgress <= limits.pipelined else { return drop(context) }
       if let ticket, requestsInProgress == 1 { register.setIdle(ticket, false) }
       bodyDeadline = closing(context, in: limits.body)
     case .body(let buffer): bodyBytes += buffer.readableBytes
@@ -52,7 +53,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       bodyDeadline = nil
     }
     if bodyBytes > ConnectionLimits.bodyBytes {
-      context.close(promise: nil)
+      drop(context)
     } else {
       context.fireChannelRead(data)
     }
@@ -79,6 +80,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   // MARK: Refusals
+
+  /// Ends the connection with all that waits in it.
+  private func drop(_ context: ChannelHandlerContext) {
+    isRefused = true
+    context.close(promise: nil)
+  }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     guard !isRefused else { return }

@@ -8,6 +8,9 @@ struct ConnectionLimits: Sendable {
   var unread = Duration.seconds(30)
   /// After a refusal, for the client to read it before the connection is gone.
   var farewell = Duration.seconds(2)
+  /// Requests that one connection may have sent before the first of them is answered. All that comes in one read is read
+  /// as requests, and their answers are made without a look at whether the client takes any.
+  var pipelined = 32
 
   /// No path of ours reads a body.
   static let bodyBytes = 4_096
