@@ -18,9 +18,10 @@ struct CatalogPlanOptions: ParsableArguments {
     let session = try CatalogSession.opened(for: configuration)
     do {
       let plan = try makePlan(configuration, session)
-      for finding in plan.findings { Output.error("\(finding)") }
+      let findings = dryRun ? plan.findings.map { $0.toldBesideSQL() } : plan.findings
+      for finding in findings { Output.error("\(finding)") }
       // Nothing is printed then, so that `--dry-run | psql` does not do what the command refuses to do.
-      guard !plan.findings.hasErrors else { throw ExitCode.failure }
+      guard !findings.hasErrors else { throw ExitCode.failure }
       if dryRun {
         for step in plan.steps { print(step.statement) }
       } else {

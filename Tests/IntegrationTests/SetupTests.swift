@@ -355,6 +355,11 @@ extension RealServers {
         #expect(result.output.contains(grant), "\(result.output)")
       }
       #expect(try server.installed() == [])
+      // Who runs what it prints has the right.
+      let printed = try server.cdcd("setup", "--dry-run", rules: rules, user: "owner")
+      #expect(printed.status == 0, "\(printed.output)")
+      #expect(printed.output.contains("warning: The role owner may not use"), "\(printed.output)")
+      #expect(printed.output.contains("CREATE PUBLICATION"), "\(printed.output)")
       try server.postgres.query(grant)
       #expect(try server.cdcd("setup", rules: rules, user: "owner").status == 0)
       try server.postgres.query(#"REVOKE USAGE ON SCHEMA "public" FROM "owner""#)

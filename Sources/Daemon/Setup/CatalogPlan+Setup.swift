@@ -57,11 +57,12 @@ extension CatalogPlan {
   private mutating func requireSchemas(of tables: [RuledTable], user: String) {
     var named: Set<String> = []
     for table in tables where !table.mayBeNamed && named.insert(table.name.schema).inserted {
-      findings.append(
-        Finding(
-          "The role \(user) may not use the schema \(table.name.schema), and so not publish \(table.name.quoted).",
-          remedy: "GRANT USAGE ON SCHEMA \(CatalogSession.quoted(identifier: table.name.schema))"
-            + " TO \(CatalogSession.quoted(identifier: user));"))
+      var finding = Finding(
+        "The role \(user) may not use the schema \(table.name.schema), and so not publish \(table.name.quoted).",
+        remedy: "GRANT USAGE ON SCHEMA \(CatalogSession.quoted(identifier: table.name.schema))"
+          + " TO \(CatalogSession.quoted(identifier: user));")
+      finding.isAboutRole = true
+      findings.append(finding)
     }
   }
 

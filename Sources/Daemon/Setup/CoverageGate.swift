@@ -65,6 +65,7 @@ package enum CoverageGate {
 
   private static func unchecked(_ reason: String) -> Finding {
     Finding(
-      .warning, "The replica identities could not be checked: \(reason)", remedy: "cdcd goes on and retries.")
+      .warning, "The replica identities could not be checked: \(reason)" + (reason.hasSuffix(".") ? "" : "."),
+      remedy: "cdcd goes on and retries.")
   }
 }

@@ -15,6 +15,8 @@ package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible 
   package var remedy: String
   /// False for what a running cdcd finds by itself: it tells of it in readiness, and lets the other rules go on.
   package var keepsFromRunning = true
+  /// What is missing is a right of the role that asks: another may do without its being mended.
+  var isAboutRole = false
 
   private enum CodingKeys: String, CodingKey {
     case severity, problem, remedy
@@ -24,6 +26,13 @@ package struct Finding: Sendable, Equatable, Encodable, CustomStringConvertible 
   func toldWhileRunning() -> Finding {
     var finding = self
     finding.keepsFromRunning = false
+    return finding
+  }
+
+  /// The same, for whoever only wants to read what another role will do.
+  package func toldBesideSQL() -> Finding {
+    var finding = self
+    if isAboutRole { finding.severity = .warning }
     return finding
   }
 
