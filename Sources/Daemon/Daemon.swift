@@ -94,10 +94,10 @@ package struct Daemon: Sendable {
       logStart(logger, addresses)
       onListening()
     }
-    return configuration.http.listen.map { address in
+    return configuration.http.listen.enumerated().map { place, address in
       HTTPServer(
         at: address, token: configuration.http.token, board: board, identity: identity, feed: feed,
-        register: register, logger: logger, onListening: { all.add($0) })
+        register: register, logger: logger, onListening: { all.add($0, at: place) })
     }
   }
 

@@ -25,6 +25,12 @@ struct WhyCommand: AsyncParsableCommand {
 
   func validate() throws {
     if key.isEmpty { throw ValidationError("Name the key: cdcd why user:7.") }
+    // What an argument that is no UTF-8 is decoded to.
+    if key.unicodeScalars.contains("\u{FFFD}") {
+      throw ValidationError(
+        "The key has bytes that are no UTF-8, which arguments do not carry here: ask for /why?key=..., with %NN for such a byte."
+      )
+    }
   }
 
   func run() async throws {

@@ -8,7 +8,7 @@ import Testing
 
   static let source = "source: {postgres: 'host=db'}\n"
   static let redis = "redis: {url: 'redis://localhost'}\n"
-  static let addresses = "expected host:port, [::1]:9810, :9810 or unix:/path, a list of them, or off"
+  static let addresses = "expected host:port, [::1]:9810, :9810 or unix: and an absolute path of at most 107 bytes, a list of them, or off"
   static let token = "expected at least 16 visible ASCII characters, as `openssl rand -hex 16` prints"
   static let rules = "rules: [{table: users, keys: ['u:{id}']}]\n"
 
@@ -215,7 +215,7 @@ import Testing
     ),
     (
       "http: {listen: ['127.0.0.1:1', off]}\n",
-      #"1:32: found "off", expected host:port, [::1]:9810, :9810 or unix:/path"#
+      #"1:32: found "off", expected host:port, [::1]:9810, :9810 or unix: and an absolute path of at most 107 bytes"#
     ),
     (
       "http: {listen: ['127.0.0.1:1', '127.0.0.1:1']}\n",

@@ -177,6 +177,15 @@ extension RealServers {
       #expect(away.output.contains("cdcd does not run, or with another file."), "\(away.output)")
       #expect(try installation.command("why").status == 64)
       #expect(try installation.command("why", "").status == 64)
+      let long = try installation.command("why", String(repeating: "k", count: 9_000))
+      #expect(long.status == 1)
+      #expect(long.output.contains("The key is too long to be asked for"), "\(long.output)")
+      // The shell's words are bytes; these are no UTF-8.
+      let bytes = try CommandResult.of(
+        ["/bin/sh", "-c", "exec \(CDCDProcess.binary) why \"$(printf 'page:\\377')\""],
+        in: installation.folder)
+      #expect(bytes.status == 64)
+      #expect(bytes.output.contains("no UTF-8"), "\(bytes.output)")
     }
   }
 }

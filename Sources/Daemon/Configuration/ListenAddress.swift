@@ -5,7 +5,8 @@ package enum ListenAddress: Sendable, Equatable, CustomStringConvertible {
   case unix(path: String)
 
   /// What an error says is expected.
-  static let expected = "host:port, [::1]:9810, :9810 or unix:/path"
+  static let expected =
+    "host:port, [::1]:9810, :9810 or unix: and an absolute path of at most \(longestPath) bytes"
 
   /// The longest path that a `sockaddr_un` holds beside its NUL. Source: unix(7).
   private static let longestPath = 107

@@ -35,7 +35,14 @@ package struct StatusClient: Sendable {
 
   /// The body of `/why` for this key, as it is.
   package func whyText(_ key: String) async throws(Failure) -> String {
-    try await body(of: "/why?key=" + key.percentEncoded)
+    let path = "/why?key=" + key.percentEncoded
+    guard path.utf8.count <= ConnectionLimits.fieldBytes else {
+      throw Failure(
+        description: "The key is too long to be asked for: a request names at most"
+          + " \(ConnectionLimits.fieldBytes) bytes, three for each that is no letter, digit or one of -._~.",
+        isDaemonAway: false)
+    }
+    return try await body(of: path)
   }
 
   /// What `/why` says of this key.
@@ -78,16 +85,23 @@ package struct StatusClient: Sendable {
       answer = try await withDeadline { try await get(path, at: address) }
     } catch is TimedOut {
       throw Failure(
-        description: "\(address) did not answer within \(patience.components.seconds) s.", isDaemonAway: true)
+        description:
+          "\(address) did not answer within \(patience.components.seconds) s: look whether cdcd hangs, or"
+          + " its machine, and start it again if so.", isDaemonAway: true)
     } catch let error as IOError where error.errnoCode == EACCES {
       throw Failure(
         description:
           "\(address) may not be opened: only cdcd's user and the socket's group may. Run it as one of them.",
         isDaemonAway: false)
+    } catch is NoAnswer {
+      throw Failure(
+        description:
+          "\(address) takes connections and does not answer: it is no cdcd, or one that is stopping.",
+        isDaemonAway: true)
     } catch {
       throw Failure(
         description:
-          "Nobody answers at \(address), http.listen of the file: cdcd does not run, or with"
+          "Nobody answers at \(named), http.listen of the file: cdcd does not run, or with"
           + " another file. Start it: cdcd --config ...", isDaemonAway: true)
     }
     guard answer.status != .unauthorized else {
@@ -96,15 +110,21 @@ package struct StatusClient: Sendable {
           + (token == nil ? ", which has none." : "."),
         isDaemonAway: false)
     }
+    if let refusal = answer.refusal {
+      throw Failure(description: "\(address) cannot answer now: \(refusal)", isDaemonAway: false)
+    }
     // /healthz says 503 as well.
     guard answer.isJSON, [.ok, .serviceUnavailable].contains(answer.status) else { throw notUnderstood }
     return String(buffer: answer.body)
   }
 
+  /// The addresses of the file.
+  private var named: String { addresses.map(\.description).joined(separator: " or ") }
+
   private var notUnderstood: Failure {
     Failure(
       description:
-        "What answers at http.listen of the file, \(addresses.map(\.description).joined(separator: " or ")), is no cdcd"
+        "What answers at http.listen of the file, \(named), is no cdcd"
         + " \(Version.current).",
       isDaemonAway: false)
   }
@@ -115,9 +135,22 @@ package struct StatusClient: Sendable {
     var status = HTTPResponseStatus.ok
     var isJSON = false
     var body = ByteBuffer()
+
+    private struct Refusal: Decodable {
+      let error: String
+    }
+
+    /// Why it is no answer for now; nil where it is one.
+    var refusal: String? {
+      guard status == .serviceUnavailable else { return nil }
+      guard isJSON else { return String(buffer: body).split(separator: "\n").joined(separator: " ") }
+      return try? JSONDecoder().decode(Refusal.self, from: Data(String(buffer: body).utf8)).error
+    }
   }
 
   private struct TimedOut: Error {}
+  /// Whoever took the connection did not answer as HTTP has it.
+  private struct NoAnswer: Error {}
 
   private func withDeadline(_ work: @escaping @Sendable () async throws -> Answer) async throws -> Answer {
     try await withThrowingTaskGroup(of: Answer.self) { group in
@@ -133,24 +166,38 @@ package struct StatusClient: Sendable {
   }
 
   private func get(_ path: String, at address: ListenAddress) async throws -> Answer {
-    try await connection(to: address).executeThenClose { inbound, outbound in
-      var headers = HTTPHeaders([("host", "localhost"), ("connection", "close")])
-      if let token { headers.add(name: "authorization", value: token.header) }
-      try await outbound.write(
-        .head(HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)))
-      try await outbound.write(.end(nil))
-      var answer = Answer()
-      for try await part in inbound {
-        switch part {
-        case .head(let head):
-          answer.status = head.status
-          answer.isJSON = head.headers["content-type"] == ["application/json"]
-        case .body(var bytes): answer.body.writeBuffer(&bytes)
-        case .end: return answer
-        }
+    let connection = try await connection(to: address)
+    do {
+      return try await connection.executeThenClose { inbound, outbound in
+        try await outbound.write(.head(head(of: path)))
+        try await outbound.write(.end(nil))
+        return try await answer(from: inbound)
       }
-      throw ChannelError.eof
+    } catch {
+      throw NoAnswer()
     }
+  }
+
+  private func head(of path: String) -> HTTPRequestHead {
+    var headers = HTTPHeaders([("host", "localhost"), ("connection", "close")])
+    if let token { headers.add(name: "authorization", value: token.header) }
+    return HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
+  }
+
+  private func answer(from inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>) async throws
+    -> Answer
+  {
+    var answer = Answer()
+    for try await part in inbound {
+      switch part {
+      case .head(let head):
+        answer.status = head.status
+        answer.isJSON = head.headers["content-type"] == ["application/json"]
+      case .body(var bytes): answer.body.writeBuffer(&bytes)
+      case .end: return answer
+      }
+    }
+    throw NoAnswer()
   }
 
   private typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
