@@ -37,7 +37,7 @@ import Testing
     statistics.gaps = [.init(reason: .newSlot, count: 1)]
     let lines = render(status, statistics).split(separator: "\n").map(String.init)
     let expected = [
-      "# HELP cdcd_transactions_total Transactions received.",
+      "# HELP cdcd_transactions_total Transactions received; with wal2json also those that changed no ruled table.",
       "# TYPE cdcd_transactions_total counter",
       "cdcd_transactions_total 42",
       "cdcd_build_info{version=\"1.2.3\"} 1",
@@ -70,6 +70,11 @@ import Testing
     #expect(!text.contains("cdcd_redis_connected"))
     #expect(!text.contains("cdcd_slot_"))
     #expect(!text.contains("cdcd_outbox_rows"))
+    var waiting = EngineStatus()
+    waiting.lastMessage = 0
+    #expect(render(waiting).contains("cdcd_last_message_age_seconds"))
+    waiting.waitsForTransaction = true
+    #expect(!render(waiting).contains("cdcd_last_message_age_seconds"))
   }
 
   @Test func everyCountIsThereBeforeTheFirst() {

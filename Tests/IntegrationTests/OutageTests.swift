@@ -157,6 +157,7 @@ extension RealServers {
       try installation.expectSettled()
       #expect(try !redis.exists("user:1"))
       let breaks = try installation.cdcd.metric("cdcd_lineage_breaks_total") ?? 0
+      let timed = try installation.cdcd.metric("cdcd_commit_to_delete_seconds_count")
       try installation.redis.failOver()
       try installation.expectGone("user:1")
       try installation.cdcd.waitUntilReady()
@@ -167,6 +168,7 @@ extension RealServers {
       #expect(try promoted.exists("unrelated"))
       #expect(try installation.cdcd.metric("cdcd_lineage_breaks_total") == breaks + 1)
       #expect(try installation.cdcd.metric("cdcd_replayed_transactions_total") ?? 0 >= 1)
+      #expect(try installation.cdcd.metric("cdcd_commit_to_delete_seconds_count") == timed)
       #expect(try installation.cdcd.process.output.contains("does not hold the last watermark"))
     }
 

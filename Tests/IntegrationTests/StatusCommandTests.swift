@@ -30,6 +30,15 @@ extension RealServers {
       }
       let lines = status.output.split(separator: "\n")
       #expect(lines.allSatisfy { $0.count <= 80 }, "\(status.output)")
+
+      let names = ["cdcd_transactions_total", "cdcd_commit_to_delete_seconds_count"]
+      let before = try names.map { try installation.cdcd.metric($0) ?? 0 }
+      try installation.postgres.query(
+        "BEGIN; UPDATE users SET name = 'a'; UPDATE users SET name = 'b'; INSERT INTO users VALUES (2); COMMIT"
+      )
+      try installation.expectSettled()
+      let counted = try names.map { try installation.cdcd.metric($0) ?? 0 }
+      #expect(counted == before.map { $0 + 1 }, "a transaction counts once, and is timed once")
     }
 
     /// What the server keeps is asked for within seconds, and is what it keeps.

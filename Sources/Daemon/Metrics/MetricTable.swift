@@ -17,7 +17,9 @@ extension Metric {
   private static let source: [Metric] = [
     .gauge("cdcd_source_connected", "Whether PostgreSQL is connected.") { .flag($0.status.sourceConnected) },
     .gauge("cdcd_last_message_age_seconds", "Time since the last message of PostgreSQL.") { input in
-      input.snapshot.lastMessageAge.map { .real($0 + input.age) }
+      // A slot that is being made waits for transactions, for hours perhaps, and says nothing meanwhile.
+      guard !input.status.waitsForTransaction else { return nil }
+      return input.snapshot.lastMessageAge.map { .real($0 + input.age) }
     },
     .counters("cdcd_retries_total", "Failed attempts that were tried again, by side.") {
       bySide(source: $0.statistics.sourceRetries, redis: $0.statistics.redisRetries)
@@ -46,17 +48,25 @@ extension Metric {
   ]
 
   private static let work: [Metric] = [
-    .counter("cdcd_transactions_total", "Transactions received.") { $0.statistics.transactions },
+    .counter(
+      "cdcd_transactions_total",
+      "Transactions received; with wal2json also those that changed no ruled table."
+    ) { $0.statistics.transactions },
     .counters("cdcd_changes_total", "Row changes and truncates of ruled tables, by table and operation.") {
       changes($0.statistics)
     },
-    .counters("cdcd_keys_deleted_total", "Keys whose delete Redis acknowledged, by rule.") { input in
+    .counters(
+      "cdcd_keys_deleted_total", "Keys whose delete Redis acknowledged, by rule; second deletes count again."
+    ) { input in
       zip(input.statistics.ruleNames, input.statistics.keysDeleted).map { rule, count in
         MetricSample(labels: [("rule", rule)], value: .integer(count))
       }
     },
     .counter("cdcd_keys_hit_total", "Deleted keys that were there.") { $0.statistics.keysHit },
-    .histogram("cdcd_commit_to_delete_seconds", "The server's commit time to the acknowledged delete.") {
+    .histogram(
+      "cdcd_commit_to_delete_seconds",
+      "The server's commit time (with notify: that of the first statement) to the acknowledged delete."
+    ) {
       MetricHistogram($0.statistics.commitToDelete)
     },
     .histogram(

@@ -72,7 +72,7 @@ extension Engine {
     }
     for target in targets.indices {
       targets[target].ledger.finish(waiting: transaction.number)
-      targets[target].openCommitTimes.append(transaction.commitTime)
+      targets[target].time(transaction.commitTime, at: transaction.position)
       targets[target].needsWatermark = true
     }
   }

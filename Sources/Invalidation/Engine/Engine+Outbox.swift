@@ -192,10 +192,13 @@ extension Engine {
   // MARK: Rows
 
   private mutating func take(_ row: OutboxRow) {
-    if row.xid != stream.outbox.lastXid { statistics.transactions += 1 }
+    let isFirst = stream.outbox.reading?.meets(row.xid) ?? true
+    if isFirst, row.xid != stream.outbox.lastXid {
+      statistics.transactions += 1
+      for target in targets.indices { targets[target].openCommitTimes.append(row.writtenAt) }
+    }
     stream.outbox.lastXid = row.xid
     stream.outbox.origin = KeyOrigin(kind: .outbox, xid: row.xid, time: row.writtenAt)
-    for target in targets.indices { targets[target].openCommitTimes.append(row.writtenAt) }
     do throws(DecodeError) {
       switch OutboxRow.Operation(rawValue: row.operation) {
       case .insert?: try change(.insert, column: 0, row)

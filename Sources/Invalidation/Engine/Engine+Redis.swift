@@ -200,6 +200,7 @@ extension Engine {
     guard let batch = targets[target].inFlight.popFirst() else { return }
     targets[target].unacknowledgedBytes -= batch.byteCount
     targets[target].applied = batch.applied
+    targets[target].timed = max(targets[target].timed, batch.applied)
     targets[target].settled = batch.settled
     targets[target].acknowledgedValue = batch.value
     targets[target].acknowledgedFlush = batch.tellsOfFlush

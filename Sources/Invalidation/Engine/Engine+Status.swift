@@ -70,7 +70,8 @@ extension Engine {
       reasons.append(EngineStatus.Reason(check: "barrier", message: parkedProblem(parked)))
     }
     for flush in status(of: flushes.open.filter { !holdsReadiness($0) }) {
-      reasons.append(EngineStatus.Reason(check: "replicas", message: flush))
+      let check = configuration.replicas.isEmpty ? "second_deletes" : "replicas"
+      reasons.append(EngineStatus.Reason(check: check, message: flush))
     }
     return reasons
   }

@@ -152,7 +152,7 @@ extension Engine {
     switch transaction.destination {
     case .undecided: for target in targets.indices { targets[target].ledger.append(end) }
     case .batches:
-      for target in targets.indices { finish(target, commitTime: transaction.commitTime, end) }
+      for target in targets.indices { finish(target, transaction, end) }
     case .waiting(let number):
       barrier.commitLast()
       for target in targets.indices { targets[target].ledger.append(end, waiting: number) }
@@ -161,9 +161,9 @@ extension Engine {
   }
 
   @inline(__always)
-  private mutating func finish(_ target: Int, commitTime: Int64, _ end: LSN) {
+  private mutating func finish(_ target: Int, _ transaction: StreamState.Transaction, _ end: LSN) {
     targets[target].ledger.append(end)
-    targets[target].openCommitTimes.append(commitTime)
+    targets[target].time(transaction.commitTime, at: transaction.position)
     targets[target].needsWatermark = true
   }
 

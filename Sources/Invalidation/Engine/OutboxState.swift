@@ -18,6 +18,21 @@ struct OutboxState: Sendable {
     var position: LSN
     var hasRows = false
     var lastID: Int64 = .min
+    /// Of its latest rows: those of transactions that write at the same time lie between each other's.
+    private var xids: Set<UInt32> = []
+
+    init(snapshot: TransactionSnapshot, position: LSN) {
+      self.snapshot = snapshot
+      self.position = position
+    }
+
+    /// Whether the transaction's rows were not met before, as far as is remembered.
+    mutating func meets(_ xid: UInt32) -> Bool {
+      if xids.count == Reading.rememberedXids { xids.removeAll(keepingCapacity: true) }
+      return xids.insert(xid).inserted
+    }
+
+    private static let rememberedXids = 1_024
   }
 
   var link = Link.idle

@@ -73,6 +73,9 @@ struct RedisTarget: Sendable {
   var open = KeyBuffer()
   var openOrigins = KeyOrigins()
   var openCommitTimes: [Int64] = []
+  /// Up to where deletes were acknowledged at some time. What Redis has lost since is not timed a second time, from a
+  /// commit that may be long ago.
+  var timed = LSN.zero
   /// A keyed transaction ended exactly with a batch, or a flush ended: the watermark is to move soon.
   var needsWatermark = false
 
@@ -103,6 +106,11 @@ struct RedisTarget: Sendable {
   var closedAt: Int64 = 0
 
   init(now: Int64) { link = .down(retryAt: now) }
+
+  /// A transaction's keys are in the open batch; `position` is that of its commit record.
+  mutating func time(_ commitTime: Int64, at position: LSN) {
+    if position >= timed { openCommitTimes.append(commitTime) }
+  }
 
   var isConnected: Bool {
     switch link {

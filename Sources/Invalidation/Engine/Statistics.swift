@@ -149,7 +149,7 @@ package struct EngineStatus: Sendable, Equatable {
   package var lastMessage: Int64?
 
   package struct Reason: Sendable, Equatable {
-    /// `source`, `redis`, `watermark`, `gap`, `rules`, `barrier`, `replicas`.
+    /// `source`, `publication`, `redis`, `watermark`, `gap`, `rules`, `barrier`, `replicas`, `second_deletes`.
     package var check: String
     package var message: String
 
