@@ -70,7 +70,7 @@ extension RealServers {
       }
       try redis("ACL", "SETUSER", "cdcd", "resetpass", ">another")
       try redis("CLIENT", "KILL", "USER", "cdcd")
-      try expect("redis_connection")
+      try expect("redis_refused")
       try installation.postgres.restart(.immediate)
       try expect("source_unavailable")
       cdcd.process.signal(SIGHUP)

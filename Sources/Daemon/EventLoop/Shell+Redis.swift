@@ -18,7 +18,7 @@ extension Shell {
     do throws(RedisFailure) {
       targets[target] = try RedisConnection(address, now: Clock.monotonic())
     } catch {
-      tell(.redisFailed(target: target, reason: error.message))
+      tell(.redisFailed(target: target, reason: error.message, isRefusal: error.isRefusal))
     }
   }
 
@@ -52,7 +52,7 @@ extension Shell {
       if !unflushed.contains(target) { unflushed.append(target) }
     } catch {
       targets[target] = nil
-      tell(.redisFailed(target: target, reason: error.message))
+      tell(.redisFailed(target: target, reason: error.message, isRefusal: error.isRefusal))
     }
   }
 
@@ -87,7 +87,7 @@ extension Shell {
       }
     } catch {
       targets[target] = nil
-      tell(.redisFailed(target: target, reason: error.message))
+      tell(.redisFailed(target: target, reason: error.message, isRefusal: error.isRefusal))
     }
     performEffects()
   }
@@ -110,7 +110,7 @@ extension Shell {
     } catch {
       guard targets[target] === connection else { return }
       targets[target] = nil
-      tell(.redisFailed(target: target, reason: error.message))
+      tell(.redisFailed(target: target, reason: error.message, isRefusal: error.isRefusal))
     }
   }
 }

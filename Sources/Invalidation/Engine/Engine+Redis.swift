@@ -45,8 +45,12 @@ extension Engine {
     flushes.restartScan(target)
     count(redisError: kind, target)
     statistics.redisRetries += 1
-    report(.warning, "redis_\(kind)", "Redis target \(configuration.targets[target]): \(message)")
+    report(
+      Self.onlyPeopleMend.contains(kind) ? .error : .warning, "redis_\(kind)",
+      "Redis target \(configuration.targets[target]): \(message)")
   }
+
+  private static let onlyPeopleMend: Set = ["refused", "noauth", "wrongpass", "noperm"]
 
   private mutating func count(redisError kind: String, _ target: Int) {
     if let index = statistics.redisErrors.firstIndex(where: { $0.target == target && $0.kind == kind }) {

@@ -108,8 +108,8 @@ package struct Engine: Sendable {
     case .replicaFailed(let replica, let reason): replicaFailed(replica, reason)
     case .redisConnected(let target): redisConnected(target)
     case .redisReply(let target, let reply): redisReplied(target, reply)
-    case .redisFailed(let target, let reason):
-      fail(target, kind: "connection", reason, alreadyClosed: true)
+    case .redisFailed(let target, let reason, let isRefusal):
+      fail(target, kind: isRefusal ? "refused" : "connection", reason, alreadyClosed: true)
     case .inputDrained: for target in targets.indices { closeSmallBatch(target) }
     case .deadlineReached: runTimers()
     case .awaited(let position): expectPosition(position)

@@ -49,8 +49,9 @@ package enum Event: Sendable {
   case redisConnected(target: Int)
   /// One reply of the pipeline, in the order of the commands.
   case redisReply(target: Int, RedisReply)
-  /// Connecting failed or the connection broke. The shell has closed it; replies still missing never come.
-  case redisFailed(target: Int, reason: String)
+  /// Connecting failed or the connection broke. The shell has closed it; replies still missing never come. `isRefusal`: Redis
+  /// has answered, and says no to this user, password or database.
+  case redisFailed(target: Int, reason: String, isRefusal: Bool = false)
 
   /// The shell has handed over all that had arrived on the replication stream.
   case inputDrained
