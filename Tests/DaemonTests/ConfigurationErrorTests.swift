@@ -8,7 +8,9 @@ import Testing
 
   static let source = "source: {postgres: 'host=db'}\n"
   static let redis = "redis: {url: 'redis://localhost'}\n"
-  static let addresses = "expected host:port, [::1]:9810, :9810 or unix: and an absolute path of at most 107 bytes, a list of them, or off"
+  static let addresses =
+    "expected host:port, [::1]:9810, :9810 or unix: and an absolute path of at most 107 bytes, a list of them, "
+    + "or off"
   static let token = "expected at least 16 visible ASCII characters, as `openssl rand -hex 16` prints"
   static let rules = "rules: [{table: users, keys: ['u:{id}']}]\n"
 

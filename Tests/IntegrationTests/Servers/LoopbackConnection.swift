@@ -106,13 +106,15 @@ final class LoopbackConnection {
   }
 
   private static let handedOut = Mutex<Set<Int>>([])
+  /// Whether this run takes odd ports: of two runs side by side (Tests/run) one takes the odd and one the even.
+  private static let takesOddPorts = ProcessInfo.processInfo.environment["TEST_PORTS"] == "odd"
 
   /// A port on which nothing listens, outside the range from which the kernel takes the ports of clients
   /// (net.ipv4.ip_local_port_range): one inside it may be taken by any connection before a server comes to it, also
-  /// while a server is restarted. None is handed out twice in a test run.
+  /// while a server is restarted. None is handed out twice in a test run, or by two side by side.
   static func freePort() throws -> Int {
     for _ in 0..<1_000 {
-      let port = Int.random(in: 20_000..<32_000)
+      let port = Int.random(in: 10_000..<16_000) * 2 + (takesOddPorts ? 1 : 0)
       guard handedOut.withLock({ $0.insert(port).inserted }) else { continue }
       if try isFree(port) { return port }
     }
