@@ -1,3 +1,4 @@
+import Dispatch
 import FoundationEssentials
 import Invalidation
 import Logging
@@ -6,14 +7,34 @@ import Testing
 
 @testable import Daemon
 
+/// What a log queue has written.
+private final class Written: Sendable {
+  private let text = Mutex("")
+
+  func append(_ more: String) { text.withLock { $0 += more } }
+
+  var lines: [String] { text.withLock { $0.split(separator: "\n").map { $0 + "\n" } } }
+}
+
 /// Collects what a log handler writes.
 private final class Lines: Sendable {
-  private let lines = Mutex<[String]>([])
-  var all: [String] { lines.withLock { $0 } }
+  private let written: Written
+  private let queue: LogQueue
+
+  init() {
+    let written = Written()
+    self.written = written
+    queue = LogQueue { written.append($0) }
+  }
+
+  var all: [String] {
+    queue.flush(within: .seconds(20))
+    return written.lines
+  }
 
   func logger(_ format: LineLogHandler.Format, level: Logger.Level = .info) -> Logger {
     Logger(label: "test") { _ in
-      LineLogHandler(format: format, level: level) { line in self.lines.withLock { $0.append(line) } }
+      LineLogHandler(format: format, level: level, queue: self.queue)
     }
   }
 }
@@ -24,7 +45,7 @@ private final class Lines: Sendable {
   private func line(
     _ format: LineLogHandler.Format, _ message: String, _ fields: [(name: String, value: String)] = []
   ) -> String {
-    LineLogHandler(format: format, level: .info) { _ in }.line(.warning, message, fields, at: time)
+    LineLogHandler(format: format, level: .info).line(.warning, message, fields, at: time)
   }
 
   @Test func textForPeople() {
@@ -40,6 +61,27 @@ private final class Lines: Sendable {
 
   @Test func theJournalGetsAPriorityBeforeJSON() {
     #expect(line(.journalJSON, "m").hasPrefix(#"<4>{"time":"2026"#))
+  }
+
+  /// A reader that has stopped reading stops nobody else.
+  @Test func whoLogsWaitsForNoReader() {
+    let gate = DispatchSemaphore(value: 0)
+    let written = Written()
+    let queue = LogQueue { text in
+      gate.wait()
+      gate.signal()
+      written.append(text)
+    }
+    let line = String(repeating: "x", count: 1_023) + "\n"
+    for number in 0..<3_000 { queue.append("\(number) \(line)") { "\($0) left out\n" } }
+    gate.signal()
+    queue.flush(within: .seconds(20))
+    let kept = written.lines.count
+    #expect((1_000..<1_100).contains(kept), "a mebibyte")
+    #expect(written.lines.enumerated().allSatisfy { $1.hasPrefix("\($0) ") })
+    queue.append("the last\n") { "\($0) left out\n" }
+    queue.flush(within: .seconds(20))
+    #expect(written.lines.suffix(2) == ["\(3_000 - kept) left out\n", "the last\n"])
   }
 
   @Test func jsonLines() {

@@ -22,7 +22,7 @@ func onOwnThread<Answer: Sendable>(
 }
 
 /// A detached thread that runs `body`. Its stack is of the system's default size, 8 MiB.
-private func startThread(_ body: @escaping @Sendable () -> Void) -> EventLoop.ThreadFailure? {
+func startThread(_ body: @escaping @Sendable () -> Void) -> EventLoop.ThreadFailure? {
   let box = unsafe Unmanaged.passRetained(ThreadBody(body))
   var thread = pthread_t()
   let code = unsafe pthread_create(

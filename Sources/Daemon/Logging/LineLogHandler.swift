@@ -3,7 +3,7 @@ package import Logging
 
 /// Writes each event as one line to standard error: for people, for the journal, or as JSON.
 ///
-/// swift-log hands every event to it on the thread that logs; a line goes out in one write, so lines never mix.
+/// swift-log hands every event to it on the thread that logs, which waits for nobody; lines never mix.
 package struct LineLogHandler: LogHandler {
   package enum Format: Sendable, Equatable {
     /// `2026-11-23T07:33:00.123Z info message lsn=0/16B3748`
@@ -19,14 +19,12 @@ package struct LineLogHandler: LogHandler {
   package var logLevel: Logger.Level
   package var metadata: Logger.Metadata = [:]
   private let format: Format
-  private let write: @Sendable (String) -> Void
+  private let queue: LogQueue
 
-  package init(
-    format: Format, level: Logger.Level, write: @escaping @Sendable (String) -> Void = StandardError.write
-  ) {
+  package init(format: Format, level: Logger.Level, queue: LogQueue = .standardError) {
     self.format = format
     self.logLevel = level
-    self.write = write
+    self.queue = queue
   }
 
   package func log(event: LogEvent) {
@@ -34,7 +32,11 @@ package struct LineLogHandler: LogHandler {
     if let own = event.metadata { merged.merge(own) { $1 } }
     if let error = event.error { merged["error"] = "\(error)" }
     let fields = merged.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value.description) }
-    write(line(event.level, event.message.description, fields, at: .now))
+    queue.append(line(event.level, event.message.description, fields, at: .now)) { leftOut in
+      line(
+        .warning, "\(leftOut) lines were left out, since nobody read the log", [("cause", "log_unread")],
+        at: .now)
+    }
   }
 
   package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
