@@ -129,32 +129,12 @@ extension RedisAddress {
   }
 
   private static func decoded(_ text: Substring, part: String) throws(RedisURLError) -> String {
-    var bytes: [UInt8] = []
-    var rest = text.utf8
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
-      }
-      guard let high = rest.popFirst().flatMap(hexadecimalValue),
-        let low = rest.popFirst().flatMap(hexadecimalValue)
-      else {
-        throw RedisURLError(found: "a % in the \(part) without two digits", expected: "%25 for a % itself")
-      }
-      bytes.append(high << 4 | low)
+    guard let bytes = PercentEncoding.bytes(of: text) else {
+      throw RedisURLError(found: "a % in the \(part) without two digits", expected: "%25 for a % itself")
     }
     guard let decoded = String(validating: bytes, as: UTF8.self), !decoded.utf8.contains(0) else {
       throw RedisURLError(found: "a \(part) that is not UTF-8 text", expected: "UTF-8, percent-encoded")
     }
     return decoded
-  }
-
-  private static func hexadecimalValue(_ digit: UInt8) -> UInt8? {
-    switch digit {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 }

@@ -21,24 +21,9 @@ struct WhyRequest: Equatable {
     self.key = key
   }
 
-  /// Source: RFC 3986, section 2.1 "Percent-Encoding".
   private static func bytes(of text: Substring) throws(WhyRequestError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    var rest = text.utf8
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
-      }
-      let digits = rest.prefix(2)
-      // UInt8 would take a sign as well.
-      guard digits.count == 2, digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }),
-        let value = UInt8(Substring(digits), radix: 16)
-      else {
-        throw WhyRequestError("key is '\(text)', expected two hexadecimal digits behind each %, or %25")
-      }
-      bytes.append(value)
-      rest = rest.dropFirst(2)
+    guard let bytes = PercentEncoding.bytes(of: text) else {
+      throw WhyRequestError("key is '\(text)', expected two hexadecimal digits behind each %, or %25")
     }
     return bytes
   }

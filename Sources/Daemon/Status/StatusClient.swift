@@ -35,7 +35,7 @@ package struct StatusClient: Sendable {
 
   /// The body of `/why` for this key, as it is.
   package func whyText(_ key: String) async throws(Failure) -> String {
-    let path = "/why?key=" + key.percentEncoded
+    let path = "/why?key=" + PercentEncoding.text(of: key.utf8)
     guard path.utf8.count <= ConnectionLimits.fieldBytes else {
       throw Failure(
         description: "The key is too long to be asked for: a request names at most"
@@ -217,24 +217,5 @@ package struct StatusClient: Sendable {
     case .unix(let path):
       try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: setUp)
     }
-  }
-}
-
-extension String {
-  /// As the value of a parameter in a request.
-  ///
-  /// Source: RFC 3986, section 2.3 "Unreserved Characters".
-  var percentEncoded: String {
-    var text = ""
-    for byte in utf8 {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"):
-        text.unicodeScalars.append(UnicodeScalar(byte))
-      default: text += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
-      }
-    }
-    return text
   }
 }

@@ -32,7 +32,8 @@ extension EntryPoint {
       let text = String(decoding: key, as: UTF8.self)
       guard key.elementsEqual(text.utf8) else { return }
       try require(
-        try WhyRequest(query: "key=" + text.percentEncoded).key == key, "\(key) came as another key")
+        try WhyRequest(query: "key=" + PercentEncoding.text(of: text.utf8)).key == key,
+        "\(key) came as another key")
     } catch let error as WhyRequestError {
       try require(!error.message.isEmpty, "refused for no reason")
     }
