@@ -26,8 +26,9 @@ struct HTTPServer: Service {
       board: board, identity: identity, feed: feed, access: AccessControl(to: address, token: token))
     self.limits = limits
     self.register = register
-    // Hummingbird reports every start and stop as information; the daemon says it in its own words.
-    self.logger = logger.atLeast(.warning)
+    // Hummingbird reports every start and stop, and what comes of an address that cannot be had; the daemon says it in its
+    // own words.
+    self.logger = logger.atLeast(.critical)
     self.onListening = onListening
   }
 

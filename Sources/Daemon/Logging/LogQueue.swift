@@ -9,8 +9,17 @@ package final class LogQueue: Sendable {
     /// Of the lines, and of those that are being written.
     var bytes = 0
     var leftOut = 0
+    /// The line that says how many were left out.
+    var told: (@Sendable (_ leftOut: Int) -> String)?
     /// A thread takes the lines, until there are none.
     var isWriting = false
+
+    mutating func tellOfLeftOut() {
+      guard leftOut > 0, let line = told?(leftOut) else { return }
+      leftOut = 0
+      lines.append(line)
+      bytes += line.utf8.count
+    }
   }
 
   /// The bytes that may wait, those that are being written included.
@@ -28,17 +37,18 @@ package final class LogQueue: Sendable {
   /// `write` may take as long as it likes.
   init(write: @escaping @Sendable (String) -> Void) { self.write = write }
 
-  /// Takes a line, from any thread, and returns at once. `told` is the line that says how many were left out before it.
-  package func append(_ line: String, told: (_ leftOut: Int) -> String) {
+  /// Takes a line, from any thread, and returns at once. `told` makes the line that says how many were left out, for when
+  /// somebody reads again.
+  package func append(_ line: String, told: @escaping @Sendable (_ leftOut: Int) -> String) {
     let isFirst = state.withLock { state in
       guard state.bytes + line.utf8.count <= LogQueue.capacity else {
         state.leftOut += 1
+        state.told = told
         return false
       }
-      let news = state.leftOut > 0 ? told(state.leftOut) + line : line
-      state.leftOut = 0
-      state.lines.append(news)
-      state.bytes += news.utf8.count
+      state.tellOfLeftOut()
+      state.lines.append(line)
+      state.bytes += line.utf8.count
       defer { state.isWriting = true }
       return !state.isWriting
     }
@@ -59,6 +69,7 @@ package final class LogQueue: Sendable {
   private func take(_ written: Int) -> String? {
     state.withLock { state in
       state.bytes -= written
+      if state.lines.isEmpty { state.tellOfLeftOut() }
       state.isWriting = !state.lines.isEmpty
       defer { state.lines = [] }
       return state.isWriting ? state.lines.joined() : nil
