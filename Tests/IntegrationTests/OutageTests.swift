@@ -169,6 +169,7 @@ extension RealServers {
       #expect(try installation.cdcd.metric("cdcd_lineage_breaks_total") == breaks + 1)
       #expect(try installation.cdcd.metric("cdcd_replayed_transactions_total") ?? 0 >= 1)
       #expect(try installation.cdcd.metric("cdcd_commit_to_delete_seconds_count") == timed)
+      #expect(try installation.cdcd.get("/why?key=user:1").body.contains(#""replayed" : true"#))
       #expect(try installation.cdcd.process.output.contains("does not hold the last watermark"))
     }
 

@@ -41,6 +41,8 @@ struct DeletionReport: Codable {
   let writtenAt: String?
   /// From the commit, or the row of the outbox, to the delete.
   let milliseconds: Double?
+  /// True when Redis had lost an earlier delete of it, which came sooner.
+  let replayed: Bool?
   /// Deleted a second time, for `redelete_after` or read replicas.
   let onceMoreAt: String?
 }
@@ -86,6 +88,7 @@ extension DeletionReport {
     rule = deletion.rule
     table = deletion.table?.description
     milliseconds = deletion.delay.map { (Double($0) / 100).rounded() / 10 }
+    replayed = deletion.isReplay ? true : nil
     onceMoreAt = deletion.onceMore.map { postgresTime($0).iso8601 }
     switch deletion.cause {
     case .commit(let xid, let position, let time):

@@ -47,6 +47,9 @@ package struct WhyText: Sendable {
       deletion.milliseconds.map { "; \(StatusText.decimal($0)) ms later the key was out of Redis" } ?? ""
     if let committed = deletion.committedAt { page.add("commit", time(committed) + took) }
     if let written = deletion.writtenAt { page.add("written", "to the outbox at \(time(written))\(took)") }
+    if deletion.replayed == true {
+      page.add("again", "Redis had lost an earlier delete of the same change, which came sooner")
+    }
     if let again = deletion.onceMoreAt {
       page.add("once more", "at \(time(again)), for redelete_after or read replicas")
     }

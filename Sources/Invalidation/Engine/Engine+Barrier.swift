@@ -64,7 +64,8 @@ extension Engine {
     addToBatches(
       transaction.keys,
       of: KeyOrigin(
-        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime))
+        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime,
+        isReplay: isReplay(transaction.position)))
     deleteAgainLater(transaction.keys, commit: transaction.position, after: transaction.preceding)
     if !transaction.isCommitted {
       stream.transaction?.destination = .batches

@@ -123,8 +123,12 @@ extension Engine {
     configuration.mode == .notify
       ? stream.outbox.origin
       : KeyOrigin(
-        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime)
+        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime,
+        isReplay: isReplay(transaction.position))
   }
+
+  /// Whether Redis has acknowledged the deletes of the transaction before, whose commit record lies there.
+  func isReplay(_ position: LSN) -> Bool { targets.allSatisfy { position < $0.timed } }
 
   /// Adds keys to every target's open batch, closing those that are full.
   mutating func addToBatches(_ keys: KeyBuffer, of origin: KeyOrigin) {

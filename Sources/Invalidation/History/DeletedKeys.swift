@@ -14,6 +14,8 @@ struct KeyOrigin: Sendable, Equatable {
   var position = LSN.zero
   /// Microseconds since 2000.
   var time: Int64 = 0
+  /// Redis had acknowledged its deletes before, and lost them.
+  var isReplay = false
 
   static let secondDelete = KeyOrigin(kind: .secondDelete)
 }

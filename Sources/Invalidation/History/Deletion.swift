@@ -14,6 +14,8 @@ package struct Deletion: Sendable, Equatable {
   package var table: TableName?
   package var cause = Cause.secondDelete
   package var acknowledged: Int64
+  /// An earlier delete was acknowledged as well, and Redis lost it.
+  package var isReplay = false
   /// When it was deleted a second time, for `redelete_after` or read replicas.
   package var onceMore: Int64?
 

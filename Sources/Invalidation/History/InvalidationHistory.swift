@@ -199,6 +199,7 @@ package struct InvalidationHistory: Sendable {
     var deletion = Deletion(
       rule: known[Int(rule)].name, table: known[Int(rule)].table, acknowledged: record.acknowledged)
     deletion.onceMore = onceMore
+    deletion.isReplay = record.origin.isReplay
     switch record.origin.kind {
     case .commit:
       deletion.cause = .commit(
