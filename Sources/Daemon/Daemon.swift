@@ -22,8 +22,12 @@ package struct Daemon: Sendable {
     self.readAgain = readAgain
   }
 
-  /// To be called first: a SIGHUP that comes before `run` asks for what is about to happen anyway.
-  package static func ignoreReload() { _ = signal(SIGHUP, SIG_IGN) }
+  /// To be called first: a SIGHUP that comes before `run` asks for what is about to happen anyway, and a log that nobody
+  /// takes is no reason to end.
+  package static func ignoreSignals() {
+    _ = signal(SIGHUP, SIG_IGN)
+    _ = signal(SIGPIPE, SIG_IGN)
+  }
 
   /// Runs until SIGTERM or SIGINT, or until a gap halts it, and returns the status to exit with. A second signal
   /// exits at once, without draining. SIGHUP has the rules read again.

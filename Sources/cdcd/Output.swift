@@ -1,9 +1,11 @@
+import Daemon
 import Foundation
 
 /// What commands say: results on standard output, the rest on standard error.
 enum Output {
   static func error(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+    // Foundation's handle ends the process where nobody takes it.
+    StandardError.write(text + "\n")
   }
 
   /// A value as one JSON document.

@@ -106,6 +106,20 @@ extension RealServers {
     }
 
     @Test(
+      "where nobody takes what it says, it ends with the same status",
+      arguments: ["2>/dev/full", "2>&-"])
+    func badConfigurationUnheard(redirection: String) throws {
+      let folder = try TemporaryFolder()
+      let file = try folder.write("ruless: []", to: "wrong.yaml")
+      for command in ["run", "check --offline"] {
+        let result = try CommandResult.of(
+          ["/bin/sh", "-c", "exec \(CDCDProcess.binary) \(command) --config \(file) \(redirection)"],
+          in: folder)
+        #expect(result.status == 78, "\(command) \(redirection): \(result.output)")
+      }
+    }
+
+    @Test(
       "setup refuses a table without replica identity, names the ALTER TABLE, and leaves its writers alone",
       Installation.streamOnly)
     func setupRefuses() throws {

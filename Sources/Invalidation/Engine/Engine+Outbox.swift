@@ -195,7 +195,10 @@ extension Engine {
     let isFirst = stream.outbox.reading?.meets(row.xid) ?? true
     if isFirst, row.xid != stream.outbox.lastXid {
       statistics.transactions += 1
-      for target in targets.indices { targets[target].openCommitTimes.append(row.writtenAt) }
+      // What setup and DDL write stands for no key.
+      if OutboxRow.Operation(rawValue: row.operation) != .alter {
+        for target in targets.indices { targets[target].openCommitTimes.append(row.writtenAt) }
+      }
     }
     stream.outbox.lastXid = row.xid
     stream.outbox.origin = KeyOrigin(kind: .outbox, xid: row.xid, time: row.writtenAt)
