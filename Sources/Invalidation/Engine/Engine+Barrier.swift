@@ -63,9 +63,8 @@ extension Engine {
     guard !transaction.isDropped else { return }
     addToBatches(
       transaction.keys,
-      of: KeyOrigin(
-        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime,
-        isReplay: isReplay(transaction.position)))
+      of: commitOrigin(
+        xid: transaction.xid, position: transaction.position, time: transaction.commitTime))
     deleteAgainLater(transaction.keys, commit: transaction.position, after: transaction.preceding)
     if !transaction.isCommitted {
       stream.transaction?.destination = .batches
@@ -73,8 +72,8 @@ extension Engine {
     }
     for target in targets.indices {
       targets[target].ledger.finish(waiting: transaction.number)
-      targets[target].time(transaction.commitTime, at: transaction.position)
-      targets[target].needsWatermark = true
+      targets[target].endTransaction(
+        committedAt: transaction.commitTime, position: transaction.position)
     }
   }
 

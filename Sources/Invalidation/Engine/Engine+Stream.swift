@@ -122,13 +122,14 @@ extension Engine {
   private func origin(of transaction: StreamState.Transaction) -> KeyOrigin {
     configuration.mode == .notify
       ? stream.outbox.origin
-      : KeyOrigin(
-        kind: .commit, xid: transaction.xid, position: transaction.position, time: transaction.commitTime,
-        isReplay: isReplay(transaction.position))
+      : commitOrigin(xid: transaction.xid, position: transaction.position, time: transaction.commitTime)
   }
 
-  /// Whether Redis has acknowledged the deletes of the transaction before, whose commit record lies there.
-  func isReplay(_ position: LSN) -> Bool { targets.allSatisfy { position < $0.timed } }
+  func commitOrigin(xid: UInt32, position: LSN, time: Int64) -> KeyOrigin {
+    KeyOrigin(
+      kind: .commit, xid: xid, position: position, time: time,
+      isReplay: targets.allSatisfy { $0.hasAcknowledged(position) })
+  }
 
   /// Adds keys to every target's open batch, closing those that are full.
   mutating func addToBatches(_ keys: KeyBuffer, of origin: KeyOrigin) {
@@ -167,8 +168,8 @@ extension Engine {
   @inline(__always)
   private mutating func finish(_ target: Int, _ transaction: StreamState.Transaction, _ end: LSN) {
     targets[target].ledger.append(end)
-    targets[target].time(transaction.commitTime, at: transaction.position)
-    targets[target].needsWatermark = true
+    targets[target].endTransaction(
+      committedAt: transaction.commitTime, position: transaction.position)
   }
 
   private mutating func keepalive(_ end: LSN, replyRequested: Bool) {

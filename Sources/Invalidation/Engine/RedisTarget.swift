@@ -107,9 +107,13 @@ struct RedisTarget: Sendable {
 
   init(now: Int64) { link = .down(retryAt: now) }
 
-  /// A transaction's keys are in the open batch; `position` is that of its commit record.
-  mutating func time(_ commitTime: Int64, at position: LSN) {
-    if position >= timed { openCommitTimes.append(commitTime) }
+  /// Whether it has acknowledged the deletes of the transaction whose commit record lies there, at some time.
+  func hasAcknowledged(_ position: LSN) -> Bool { position < timed }
+
+  /// All keys of a transaction are in batches; `position` is that of its commit record.
+  mutating func endTransaction(committedAt commitTime: Int64, position: LSN) {
+    if !hasAcknowledged(position) { openCommitTimes.append(commitTime) }
+    needsWatermark = true
   }
 
   var isConnected: Bool {
