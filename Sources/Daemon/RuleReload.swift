@@ -31,13 +31,12 @@ struct RuleReload: Sendable {
         manager.tellReady()
         continue
       }
-      present.rules = next.rules
-      present.onGap = next.onGap
+      present = next
       loop.replaceRules(with: present)
     }
   }
 
-  /// Nil when the rules in force have to stay.
+  /// What is to run from now on; nil when the rules in force have to stay.
   private func replacement(of present: Configuration) async -> Configuration? {
     let next: Configuration
     do {
@@ -49,7 +48,10 @@ struct RuleReload: Sendable {
       refuse("\(error)")
       return nil
     }
-    let refusals = await refusals(of: next, after: present)
+    var running = present
+    running.rules = next.rules
+    running.onGap = next.onGap
+    let refusals = await refusals(of: running, after: present)
     for refusal in refusals { refuse("\(refusal.problem) \(refusal.remedy)") }
     guard refusals.isEmpty else { return nil }
     let others = next.sectionsThatDiffer(from: present)
@@ -60,13 +62,10 @@ struct RuleReload: Sendable {
         "only the rules and on_gap are taken from the file; what else differs counts from the next start on: \(names)"
       )
     }
-    return next
+    return running
   }
 
-  private func refusals(of next: Configuration, after present: Configuration) async -> [Finding] {
-    var running = present
-    running.rules = next.rules
-    running.onGap = next.onGap
+  private func refusals(of running: Configuration, after present: Configuration) async -> [Finding] {
     let halting = running.rulesThatWouldHalt(after: present.rules)
     if !halting.isEmpty {
       return [
