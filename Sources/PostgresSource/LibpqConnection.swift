@@ -114,6 +114,9 @@ final class LibpqConnection {
   /// The server process's id, as the server told it.
   var serverProcess: Int32 { unsafe PQbackendPID(pointer) }
 
+  /// By TLS or GSSAPI.
+  var isEncrypted: Bool { unsafe PQsslInUse(pointer) != 0 || PQgssEncInUse(pointer) != 0 }
+
   /// 150020 for 15.20.
   var serverVersion: Int32 { unsafe PQserverVersion(pointer) }
 

@@ -49,18 +49,24 @@ package final class ReplicationConnection {
     if try takeMessages(into: &engine, now: clock(), limit: limit, &drained) == .stopped { return drained }
     while true {
       let open = connection.consume()
-      let before = drained.messages
+      let before = drained
       let step = try takeMessages(into: &engine, now: clock(), limit: limit, &drained)
       if !open, step == .empty {
         throw SourceFailure(connection.brokenConnection(), streaming: true, doing: "streaming")
       }
       if step == .stopped { return drained }
-      if drained.messages == before { break }
+      if drained.messages == before.messages { break }
+      if !connection.isEncrypted, drained.bytes - before.bytes < ReplicationConnection.certainRoom { break }
     }
     mayHoldInput = false
     drained.exhausted = true
     return drained
   }
+
+  /// What a reading has room for at least, unless a long message is half there (`SourceConnector.widen`). One that brings less
+  /// has emptied the socket: to look once more would take the socket's lock from the walsender, and bring the few messages that
+  /// have come meanwhile. An encrypted connection may hold more, of which poll(2) does not tell.
+  private static let certainRoom = 64 * 1024
 
   private enum Taken {
     case empty, stopped

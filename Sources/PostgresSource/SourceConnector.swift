@@ -21,6 +21,7 @@ package final class SourceConnector {
     case connectingChanges(Session)
     case identifying(Session)
     case readingHistory(Session, SystemIdentity)
+    case widening(Session, SystemIdentity)
     case connectingQuery(Session)
     case readingFacts(Session)
     case droppingSlot(Session)
@@ -73,6 +74,7 @@ package final class SourceConnector {
   private var session: Session {
     switch step {
     case .connectingChanges(let session), .identifying(let session), .readingHistory(let session, _),
+      .widening(let session, _),
       .connectingQuery(let session), .readingFacts(let session), .droppingSlot(let session),
       .creatingSlot(let session):
       session
@@ -142,13 +144,15 @@ package final class SourceConnector {
       guard let identity = SystemIdentity(rows) else { throw unexpectedAnswer }
       // A first timeline has none, and a plain connection does not tell.
       guard identity.timeline > 1, configuration.mode != .notify else {
-        return try connectQuery(beside: session, identity, now: now)
+        return try widen(session, identity, now: now)
       }
       try go(
         to: .readingHistory(session, identity), asking: "TIMELINE_HISTORY \(identity.timeline)", now: now)
     case .readingHistory(let session, var identity):
       let text = rows.first.flatMap { $0.count == 2 ? $0[1] : nil }
       identity.history = text.flatMap { TimelineHistory($0) } ?? TimelineHistory()
+      return try widen(session, identity, now: now)
+    case .widening(let session, let identity):
       return try connectQuery(beside: session, identity, now: now)
     case .readingFacts:
       guard let row = rows.first, let facts = ServerFacts(row), let changes else {
@@ -176,6 +180,16 @@ package final class SourceConnector {
       try askFacts(now: now)
     case .connectingChanges, .connectingQuery: throw unexpectedAnswer
     }
+    return .pending
+  }
+
+  /// Has the server send one long text, which makes libpq's buffer as large for good: PQconsumeInput reads no more at once
+  /// than it has room for, 16 KB of old, and each of its reads takes the socket's lock from the walsender.
+  private func widen(_ session: Session, _ identity: SystemIdentity, now: Int64) throws(SourceFailure)
+    -> Progress
+  {
+    guard configuration.mode != .notify else { return try connectQuery(beside: session, identity, now: now) }
+    try go(to: .widening(session, identity), asking: "SELECT repeat(' ', 262144)", now: now)
     return .pending
   }
 
@@ -209,7 +223,7 @@ package final class SourceConnector {
   private func take(_ error: CatalogError, now: Int64) throws(SourceFailure) {
     // The file is gone, or a standby does not have it yet: where a timeline ended is not known then.
     if case .readingHistory(let session, let identity) = step {
-      _ = try connectQuery(beside: session, identity, now: now)
+      _ = try widen(session, identity, now: now)
       return
     }
     // Another instance made the slot in the meantime: then it is not ours to call new.
@@ -286,6 +300,7 @@ package final class SourceConnector {
       configuration.mode == .notify ? "connecting for the outbox" : "connecting for replication"
     case .identifying: configuration.mode == .notify ? "asking which server it is" : "IDENTIFY_SYSTEM"
     case .readingHistory: "TIMELINE_HISTORY"
+    case .widening: "asking for a long text"
     case .connectingQuery: "connecting for queries"
     case .readingFacts: "reading the catalogue"
     case .droppingSlot: "dropping the lost slot"

@@ -56,16 +56,30 @@ import Testing
     #expect(polled.isReadable(1))
   }
 
-  @Test func aGulpPausesOnlyWhenMuchWasReadAndAnAnswerIsDue() {
+  @Test func aGulpPausesWhereMuchArrivesWithinAMillisecond() {
     var gulp = Gulp()
-    gulp.begin(after: 1_000, answerDue: true, now: 5)
+    gulp.read(10_000, exhausted: true, now: 1_000_000)
     #expect(!gulp.isHolding)
-    gulp.begin(after: 1_000_000, answerDue: false, now: 5)
+    // Later, and alone.
+    gulp.read(10_000, exhausted: true, now: 2_500_000)
+    gulp.read(10_000, exhausted: true, now: 4_000_000)
+    gulp.read(10_000, exhausted: true, now: 4_200_000)
     #expect(!gulp.isHolding)
-    gulp.begin(after: 1_000_000, answerDue: true, now: 5)
-    #expect(gulp.end == 1_000_005)
+    gulp.read(10_000, exhausted: true, now: 4_500_000)
+    #expect(gulp.end == 5_500_000)
+    #expect(!gulp.isOver(at: 5_499_999) && gulp.isOver(at: 5_500_000))
     gulp.release()
     #expect(!gulp.isHolding)
+    gulp.read(10_000, exhausted: true, now: 5_600_000)
+    #expect(!gulp.isHolding)
+  }
+
+  @Test func aGulpGoesOnReadingUntilNothingIsLeft() {
+    var gulp = Gulp()
+    gulp.read(1_000_000, exhausted: false, now: 1_000_000)
+    #expect(!gulp.isHolding)
+    gulp.read(1, exhausted: true, now: 1_000_100)
+    #expect(gulp.end == 2_000_100)
   }
 }
 

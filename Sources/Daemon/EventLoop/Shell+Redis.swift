@@ -102,7 +102,6 @@ extension Shell {
   private func takeReplies(_ target: Int, _ connection: RedisConnection, elseFail failure: RedisFailure?) {
     do throws(RedisFailure) {
       while targets[target] === connection, let reply = try connection.takeReply() {
-        gulp.release()
         tell(.redisReply(target: target, reply))
         performUnflushed()
       }

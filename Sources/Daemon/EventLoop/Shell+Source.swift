@@ -161,17 +161,10 @@ extension Shell {
       let drained = try replication.drain(into: &engine, limit: Shell.inputLimit, clock: Clock.now)
       if drained.exhausted { tell(.inputDrained) }
       performEffects()
-      if drained.exhausted {
-        gulp.begin(after: drained.bytes, answerDue: isAnswerDue, now: Clock.monotonic())
-      }
+      gulp.read(drained.bytes, exhausted: drained.exhausted, now: Clock.monotonic())
     } catch {
       failSource(error)
     }
-  }
-
-  private var isAnswerDue: Bool {
-    if case .open(let query) = query, query.deadline != nil { return true }
-    return targets.contains { $0?.awaitsReply == true }
   }
 
   /// To be called when the query connection's socket is ready.
@@ -191,9 +184,7 @@ extension Shell {
     case .open(let connection):
       switch connection.advance() {
       case .pending: return
-      case .snapshot(let snapshot):
-        gulp.release()
-        handle(.snapshot(snapshot))
+      case .snapshot(let snapshot): handle(.snapshot(snapshot))
       case .currentTransaction(let xid): handle(.currentTransaction(xid))
       case .walEnd(let end): handle(.walEnd(end))
       case .blocker(let blocker): handle(.blocker(blocker))
