@@ -14,8 +14,9 @@ extension Engine {
   /// Asks what is most needed of the connection that reads the outbox, if it is free.
   mutating func advanceOutbox() {
     guard configuration.mode == .notify, stream.outbox.link == .idle else { return }
-    if let removal = removable {
+    if let removal = removable, removalDue <= now.monotonic {
       stream.outbox.link = .removing(since: now.monotonic, upTo: removal.position)
+      stream.outbox.removedAt = now.monotonic
       return emit(.removeFromOutbox(removal))
     }
     guard source.phase == .streaming else { return }
@@ -53,6 +54,11 @@ extension Engine {
     return stream.outbox.unremoved.last { $0.position <= confirmed.position }
   }
 
+  /// A removal waits for the disk, and what is written meanwhile waits for the removal: there are few of them.
+  private var removalDue: Int64 {
+    isDraining ? now.monotonic : stream.outbox.removedAt + OutboxState.removalInterval
+  }
+
   private var isDraining: Bool { if case .draining = source.phase { true } else { false } }
 
   /// Whether a stop has to wait until rows are removed, which would come again otherwise.
@@ -64,9 +70,9 @@ extension Engine {
   /// When something is due by time alone.
   var outboxDue: Int64? {
     if let due = stream.outbox.answerDue { return due }
-    if removable != nil { return now.monotonic }
     let touch = stream.outbox.answeredAt + OutboxState.touchInterval
-    return min(touch, readDue ?? .max, moveDue ?? .max)
+    let removal = removable == nil ? .max : removalDue
+    return min(touch, removal, readDue ?? .max, moveDue ?? .max)
   }
 
   private var moveDue: Int64? {
@@ -227,6 +233,7 @@ extension Engine {
     swap(&decoder, &stream.outbox.decoder)
     defer { swap(&decoder, &stream.outbox.decoder) }
     let content = row.content.span
+    decoder.begin(content)
     var cursor = JSONCursor(content)
     try cursor.take(UInt8(ascii: "["))
     if cursor.skip(UInt8(ascii: "]")) { return }
@@ -273,10 +280,10 @@ extension Engine {
   }
 
   private func word(_ content: [UInt8]) throws(DecodeError) -> String {
-    var text: [UInt8] = []
+    var text = content
     let span = content.span
     var cursor = JSONCursor(span)
-    let range = try cursor.string(into: &text)
+    let range = try cursor.string(in: &text)
     return String(decoding: text[range], as: UTF8.self)
   }
 }

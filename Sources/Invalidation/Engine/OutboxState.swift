@@ -51,6 +51,9 @@ struct OutboxState: Sendable {
   var unremoved = Deque<OutboxRemoval>()
   /// While so many wait for their second deletes, the last one takes those that follow along.
   static let unremovedLimit = 100
+  /// When a removal was asked for last.
+  var removedAt: Int64 = .min / 2
+  static let removalInterval: Int64 = 20_000_000
   /// A position is needed beyond the present end of the WAL, or what lies before it has to become durable.
   var needsMovedWAL = false
   var movedWALAt: Int64 = .min / 2
