@@ -10,7 +10,7 @@ package enum LeaseKey {
   /// The lease of a key.
   package static func name(of key: [UInt8]) -> [UInt8] {
     var name = Array("cdcd:l:".utf8)
-    if hasEffectiveHashTag(key[...]) {
+    if hasEffectiveHashTag(key.span) {
       name += key
     } else {
       name += [UInt8(ascii: "{")] + key + [UInt8(ascii: "}")]
@@ -20,9 +20,11 @@ package enum LeaseKey {
 
   /// Whether the first `{` is followed by a `}` with at least one byte between.
   @inlinable
-  package static func hasEffectiveHashTag(_ key: ArraySlice<UInt8>) -> Bool {
-    guard let open = key.firstIndex(of: UInt8(ascii: "{")) else { return false }
-    guard let close = key[(open + 1)...].firstIndex(of: UInt8(ascii: "}")) else { return false }
-    return close > open + 1
+  package static func hasEffectiveHashTag(_ key: Span<UInt8>) -> Bool {
+    var open = 0
+    while open < key.count, key[open] != UInt8(ascii: "{") { open += 1 }
+    var close = open + 1
+    while close < key.count, key[close] != UInt8(ascii: "}") { close += 1 }
+    return close < key.count && close > open + 1
   }
 }

@@ -33,7 +33,8 @@ import Testing
     for key in keys {
       let lease = CacheKey(key).lease.bytes
       var deleted = CommandWriter()
-      LeaseKey.write(key[...], to: &deleted)
+      let limit = key.count + LeaseKey.overhead + OutputSpan<UInt8>.argumentOverhead
+      deleted.write(atMost: limit) { LeaseKey.write(key.span, to: &$0) }
       guard lease == expected(key), deleted.bytes == Array("$\(lease.count)\r\n".utf8) + lease + [13, 10]
       else {
         Issue.record("\(key): reader \(lease), cdcd \(deleted.bytes), contract \(expected(key))")

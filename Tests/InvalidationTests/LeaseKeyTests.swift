@@ -10,7 +10,8 @@ import Testing
   ]) func followsTheHashTag(_ key: String, _ lease: String) {
     #expect(LeaseKey.name(of: Array(key.utf8)) == Array(lease.utf8))
     var writer = CommandWriter()
-    LeaseKey.write(Array(key.utf8)[...], to: &writer)
+    let limit = key.utf8.count + LeaseKey.overhead + OutputSpan<UInt8>.argumentOverhead
+    writer.write(atMost: limit) { LeaseKey.write(Array(key.utf8).span, to: &$0) }
     #expect(String(decoding: writer.bytes, as: UTF8.self) == "$\(lease.utf8.count)\r\n\(lease)\r\n")
   }
 }

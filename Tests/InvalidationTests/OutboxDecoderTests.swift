@@ -16,6 +16,7 @@ struct OutboxDecoderTests {
     var found: [String] = []
     let bytes = Array(text.utf8)
     let span = bytes.span
+    decoder.begin(span)
     var cursor = JSONCursor(span)
     try cursor.take(UInt8(ascii: "["))
     repeat {
@@ -28,8 +29,7 @@ struct OutboxDecoderTests {
 
   private func describe(_ image: RowImage, _ decoder: OutboxDecoder) -> String {
     guard image.isPresent else { return "none" }
-    return (0..<image.count).map { index in
-      let slice = image.columns[index]
+    return (0..<image.count).compactMap(image.column).map { slice in
       if slice.isNull { return "NULL" }
       if slice.isUnchanged { return "?" }
       return String(

@@ -128,6 +128,150 @@ struct Wal2jsonDecoderTests {
     #expect(throws: Never.self) { try decoder.decode(bytes.span, at: 0) }
   }
 
+  // MARK: Rows after rows
+
+  /// A row is compared with the one before: what it says may not depend on that.
+  @Test func aRowSaysTheSameAfterAnyOther() throws {
+    let rows = Self.all + Self.rows
+    for first in rows {
+      for second in rows {
+        var decoder = Wal2jsonDecoder()
+        for text in [first, first, second, second, first] {
+          try decoder.decode(Array(text.utf8).span, at: 0)
+          let expected = describe(try decode(text))
+          #expect(describe(decoder) == expected, "\(first) \(second)")
+        }
+      }
+    }
+  }
+
+  @Test func aRowSaysTheSameAfterABrokenOne() throws {
+    for broken in Self.all + Self.rows {
+      for length in stride(from: 1, to: broken.utf8.count, by: 3) {
+        var decoder = Wal2jsonDecoder()
+        try decoder.decode(Array(Self.rows[0].utf8).span, at: 0)
+        try? decoder.decode(Array(broken.utf8.prefix(length)).span, at: 0)
+        for text in [broken, Self.rows[1]] {
+          try decoder.decode(Array(text.utf8).span, at: 0)
+          let expected = describe(try decode(text))
+          #expect(describe(decoder) == expected, "\(broken) \(length)")
+        }
+      }
+    }
+  }
+
+  private func describe(_ decoder: Wal2jsonDecoder) -> [String] {
+    var lines = ["\(decoder.action) \(decoder.shape) \(decoder.isTransactional)"]
+    for range in [decoder.schema, decoder.table, decoder.prefix, decoder.content] {
+      lines.append(range.map(decoder.string) ?? "none")
+    }
+    for columns in [decoder.columns, decoder.identity] {
+      lines += texts(columns, decoder)
+      lines += columns.map { decoder.string($0.type) }
+    }
+    return lines
+  }
+
+  private static func row(
+    _ columns: String, schema: String = "public", table: String = "t", lsn: String = "0/1"
+  ) -> String {
+    #"{"action":"U","xid":7,"timestamp":"2026-11-25 21:34:12.1+00","lsn":"\#(lsn)","schema":"\#(schema)","#
+      + #""table":"\#(table)","columns":[\#(columns)],"identity":[{"name":"id","type":"int","value":1}]}"#
+  }
+
+  private static let id = #"{"name":"id","type":"integer","value":1}"#
+  private static let bytea = #"{"name":"b","type":"bytea","value":"00ff"}"#
+  static let rows: [String] = [
+    row(id), row(#"{"name":"id","type":"integer","value":12345678901}"#, lsn: "FFFF/ABCDEF01"),
+    row(id + "," + bytea), row(bytea + "," + id), row(bytea), row(""),
+    row(#"{"name":"b","type":"bytea","value" : "00ff"}"#),
+    row(#"{"value":"00ff","type":"bytea","name":"b"}"#),
+    row(#"{"name":"i","type":"integer","value":1}"#), row(#"{"name":"id","type":"text","value":"1"}"#),
+    row(id, table: "tt"), row(id, schema: "publi", table: "ct"), row(id, table: #"\u0074"#),
+    row(#"{"name":"\u0069d","type":"integer","value":2}"#),
+    row(#"{"n\u0061me":"id","type":"integer","value":3}"#),
+    row(#"{"name":"a\"b","type":"integer","value":4}"#),
+    row(#"{"name":"id","type":"integer","value":"\"}"}"#),
+    row(#"{"name":"id","type":"integer","value":true}"#), row(#"{"name":"id","type":"real","value":null}"#),
+    row(#"{"name":"id","type":"integer","value":1,"optional":true}"#),
+    row(#"{"name":"id","type":"integer","value":1,"name":"other"}"#),
+    row(#"{"name":"id","type":"integer","value":1,"value":2}"#), row(id + "," + id),
+    row(#"{"name":"id","type":"integer","value":"\u0022,\u0022value\u0022:"}"#),
+    #"{"schema":"s","table":"t","columns":[{"name":"id","type":"integer","value":1}],"action":"I"}"#,
+    #"{"action":"I","schema":"s","table":"t","lsn":"0/1","columns":[],"identity":[],"columns":[]}"#,
+    #"{"action":"D","identity":[{"name":"id","type":"integer","value":1}],"schema":"s","table":"t"}"#,
+    #" { "action":"I" , "lsn" : "0/1" , "schema":"s","table":"t","columns" : [ {"name":"a","type":"text","value": "x"} ] } "#,
+  ]
+
+  // MARK: Strings
+
+  @Test(arguments: [
+    ("", ""), (#"\n"#, "\n"), (#"1234567\n"#, "1234567\n"), (#"12345678\n"#, "12345678\n"),
+    (#"\n1234567"#, "\n1234567"), (#"\n12345678"#, "\n12345678"), (#"1234567\n8\n"#, "1234567\n8\n"),
+    (#"\\\\\"\/"#, #"\\"/"#), (#"12345678\"12345678\\12345678"#, #"12345678"12345678\12345678"#),
+    (#"\b\f\r\t"#, "\u{8}\u{C}\r\t"), (#"\u0041\u00e9\u20AC\ud83d\ude00"#, "Aé€😀"),
+    (#"é😀1234567é"#, "é😀1234567é"),
+    (#"1234567😀\ud83d\ude00"#, "1234567😀😀"), ("[]{},:'1234567", "[]{},:'1234567"),
+    ("\u{80}\u{A2}\u{DC}!#", "\u{80}\u{A2}\u{DC}!#"),
+  ])
+  func strings(escaped: String, expected: String) throws {
+    for padding in 0..<9 {
+      let blanks = String(repeating: " ", count: padding)
+      let text = blanks + "\"\(escaped)\",12345678"
+      let bytes = Array(text.utf8)
+      var copy = bytes
+      let span = bytes.span
+      var cursor = JSONCursor(span)
+      let range = try cursor.string(in: &copy)
+      #expect(String(decoding: copy[range], as: UTF8.self) == expected)
+      #expect(cursor.offset == text.utf8.count - 9)
+      #expect(copy.suffix(9) == bytes.suffix(9))
+    }
+  }
+
+  /// Every byte, in every place of a word, stands for itself or ends the run.
+  @Test func runsOfPlainText() {
+    for byte in UInt8.min...UInt8.max {
+      for place in 0..<17 {
+        var bytes = [UInt8](repeating: UInt8(ascii: "x"), count: 17)
+        bytes[place] = byte
+        let endsIt = byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+        #expect(bytes.span.endOfPlainText(from: 0) == (endsIt ? place : 17), "\(byte) \(place)")
+      }
+    }
+  }
+
+  @Test func comparedByWords() {
+    let bytes = Array(UInt8(0)..<40)
+    for start in 0..<bytes.count {
+      for count in 0...(bytes.count - start) {
+        let other = Array(bytes[start..<start + count])
+        let isThere = bytes.span.has(other.span, at: start)
+        #expect(isThere)
+        for place in other.indices {
+          var changed = other
+          changed[place] ^= 0x40
+          let isFound = bytes.span.has(changed.span, at: start)
+          #expect(!isFound)
+        }
+      }
+      let longer = Array(bytes[start...]) + [40]
+      let isLongerFound = bytes.span.has(longer.span, at: start)
+      #expect(!isLongerFound)
+    }
+  }
+
+  @Test(arguments: [
+    ("0/1554BC0", 0x155_4BC0 as UInt64?), ("ffffffff/FFFFFFFF", .max), ("0/0", 0),
+    ("16/b374D848", 0x16_B374_D848),
+    ("/1", nil), ("1/", nil), ("1", nil), ("", nil), ("/", nil), ("1/2/3", nil), ("123456789/0", nil),
+    ("0/123456789", nil), ("0x1/2", nil), (" 1/2", nil), ("1/g", nil),
+  ])
+  func positions(text: String, expected: UInt64?) {
+    #expect(LSN(Array(text.utf8).span)?.rawValue == expected)
+    #expect(LSN(text)?.rawValue == expected)
+  }
+
   @Test(arguments: [
     ("2000-01-01 00:00:00+00", 0 as Int64?), ("2000-03-01 00:00:00.000001+00", 5_184_000_000_001),
     ("1999-12-31 23:59:59.5+00", -500_000), ("2024-02-29 12:00:00+00", 762_523_200_000_000),
@@ -135,6 +279,6 @@ struct Wal2jsonDecoderTests {
     ("2024-13-29 12:00:00+00", nil), ("2024-02-29 12:00:00.1234567+00", nil),
   ])
   func timestamps(text: String, expected: Int64?) {
-    #expect(PostgresTimestamp.microseconds(Array(text.utf8)[...]) == expected)
+    #expect(PostgresTimestamp.microseconds(Array(text.utf8).span) == expected)
   }
 }

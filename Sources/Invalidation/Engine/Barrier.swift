@@ -75,10 +75,10 @@ struct Barrier: Sendable {
   }
 
   /// Adds keys to the transaction that entered last.
-  mutating func hold(_ keys: KeyBuffer) {
+  mutating func hold(_ keys: borrowing KeyBuffer) {
     guard let last = waiting.indices.last, !waiting[last].isDropped else { return }
     let before = waiting[last].keys.byteCount
-    for index in 0..<keys.count { waiting[last].keys.append(keys, index) }
+    waiting[last].keys.append(keys)
     keyBytes += waiting[last].keys.byteCount - before
     if keyBytes > Barrier.memoryLimit, waiting[last].isParked {
       keyBytes -= waiting[last].keys.byteCount

@@ -24,10 +24,7 @@ extension Engine {
 
   /// The keys in `scratch`, and what became of the others.
   private mutating func sendOn(_ problems: [KeyMessage.Problem]) {
-    if !stream.scratch.isEmpty {
-      distribute()
-      stream.scratch.removeAll(keepingCapacity: true)
-    }
+    distribute()
     refuse(problems)
   }
 

@@ -1,46 +1,49 @@
 /// The stream of wal2json: tables and columns come by name with each change, and no message describes them.
 extension Engine {
   mutating func receiveJSON(_ message: Span<UInt8>, at payload: Int) throws(DecodeError) {
-    // Its text is read while the Engine changes, so it is taken out meanwhile.
-    var decoder = Wal2jsonDecoder()
-    swap(&decoder, &stream.named.decoder)
-    defer { swap(&decoder, &stream.named.decoder) }
-    try decoder.decode(message, at: payload)
-    switch decoder.action {
+    try stream.named.decoder.decode(message, at: payload)
+    switch stream.named.decoder.action {
     case .begin:
-      guard let xid = decoder.xid, let position = decoder.position, let time = decoder.commitTime else {
-        return
-      }
+      guard let xid = stream.named.decoder.xid, let position = stream.named.decoder.position,
+        let time = stream.named.decoder.commitTime
+      else { return }
       begin(xid: xid, position: position, commitTime: time)
-    case .commit: if let end = decoder.end { commit(end) }
-    case .message:
-      guard let prefix = decoder.prefix, let content = decoder.content else { return }
-      if decoder.matches(prefix, "cdcd.ddl") { tableChanged(by: decoder.text.span.extracting(content)) }
-      if decoder.matches(prefix, "cdcd") {
-        keysNamed(by: decoder.text.span.extracting(content), isTransactional: decoder.isTransactional)
-      }
-    case .insert, .update, .delete, .truncate: change(decoder, message)
+    case .commit: if let end = stream.named.decoder.end { commit(end) }
+    case .message: logicalMessage(stream.named.decoder)
+    case .insert, .update, .delete, .truncate: change(message)
     }
   }
 
-  private mutating func change(_ decoder: Wal2jsonDecoder, _ message: Span<UInt8>) {
-    guard let identifier = stream.named.identifier(of: decoder) else { return }
+  private mutating func logicalMessage(_ decoder: Wal2jsonDecoder) {
+    guard let prefix = decoder.prefix, let content = decoder.content else { return }
+    if decoder.matches(prefix, "cdcd.ddl") { tableChanged(by: decoder.text.span.extracting(content)) }
+    if decoder.matches(prefix, "cdcd") {
+      keysNamed(by: decoder.text.span.extracting(content), isTransactional: decoder.isTransactional)
+    }
+  }
+
+  private mutating func change(_ message: Span<UInt8>) {
+    guard let identifier = stream.named.identifierOfMessage() else { return }
     if stream.index(of: identifier) == nil {
       place(
         Relation(
-          identifier: identifier, table: decoder.tableName, replicaIdentity: .index, columns: []))
+          identifier: identifier, table: stream.named.decoder.tableName, replicaIdentity: .index, columns: [])
+      )
     }
     guard let index = stream.index(of: identifier) else { return hold(message) }
     guard stream.tables[index] >= 0 else {
       isHeld(message, for: index)
       return
     }
-    if decoder.action == .insert || decoder.action == .update { compareColumns(decoder, identifier, index) }
-    stream.named.fill(&stream.images, from: decoder, identifier)
-    switch decoder.action {
-    case .insert: change(.insert, column: 0, index, decoder.text.span)
-    case .update: change(.update, column: 1, index, decoder.text.span)
-    case .delete: change(.delete, column: 2, index, decoder.text.span)
+    let action = stream.named.decoder.action
+    if action == .insert || action == .update { compareColumns(identifier, index) }
+    stream.named.fill(&stream.images, identifier)
+    // Held beside the decoder, which is part of the Engine that changes meanwhile.
+    let text = stream.named.decoder.text
+    switch action {
+    case .insert: change(.insert, column: 0, index, text.span)
+    case .update: change(.update, column: 1, index, text.span)
+    case .delete: change(.delete, column: 2, index, text.span)
     case .truncate: truncate(at: index)
     case .begin, .commit, .message: break
     }
@@ -91,8 +94,9 @@ extension Engine {
   }
 
   /// Rows of the same table have the same columns, unless there was DDL between.
-  private mutating func compareColumns(_ decoder: Wal2jsonDecoder, _ identifier: UInt32, _ index: Int) {
-    guard stream.named.isNews(decoder.shape, of: identifier) else { return }
+  private mutating func compareColumns(_ identifier: UInt32, _ index: Int) {
+    guard stream.named.isNews(stream.named.decoder.shape, of: identifier) else { return }
+    let decoder = stream.named.decoder
     let bound = stream.relations[index]
     var present = StreamState.KnownRelation(
       relation: Relation(

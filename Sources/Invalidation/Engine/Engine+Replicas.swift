@@ -108,7 +108,7 @@ extension Engine {
 
   /// Notes that these keys need their second delete. Their transaction is visible.
   @inline(__always)
-  mutating func deleteAgainLater(_ keys: KeyBuffer, commit: LSN, after preceding: LSN) {
+  mutating func deleteAgainLater(_ keys: borrowing KeyBuffer, commit: LSN, after preceding: LSN) {
     guard secondDeletes.isUsed else { return }
     secondDeletes.add(keys, commit: commit, after: preceding, at: now.monotonic)
     if secondDeletes.isOverfull { collapseSecondDeletes() }

@@ -83,19 +83,28 @@ extension Engine {
       if outcome == .incomplete { incomplete.append(rule.index) }
     }
     if !incomplete.isEmpty { openGap(.incompleteRow, rules: incomplete) }
-    guard !stream.scratch.isEmpty else { return }
     distribute()
-    stream.scratch.removeAll(keepingCapacity: true)
   }
 
   /// Sends the keys in `scratch` on: into the batches, or to the barrier.
   mutating func distribute() {
+    guard !stream.scratch.isEmpty else { return }
+    // Moved out and back, since a part of `self` that is passed along is copied.
+    var keys = KeyBuffer()
+    swap(&keys, &stream.scratch)
+    distribute(keys)
+    keys.removeAll(keepingCapacity: true)
+    swap(&keys, &stream.scratch)
+  }
+
+  @inline(__always)
+  private mutating func distribute(_ keys: borrowing KeyBuffer) {
     guard let transaction = decideDestination() else { return malformed("a change outside a transaction") }
     if transaction.destination == .batches {
-      addToBatches(stream.scratch, of: origin(of: transaction))
-      deleteAgainLater(stream.scratch, commit: transaction.position, after: stream.received)
+      addToBatches(keys, of: origin(of: transaction))
+      deleteAgainLater(keys, commit: transaction.position, after: stream.received)
     } else {
-      barrier.hold(stream.scratch)
+      barrier.hold(keys)
       askIfNeeded()
     }
   }
@@ -132,8 +141,13 @@ extension Engine {
   }
 
   /// Adds keys to every target's open batch, closing those that are full.
-  mutating func addToBatches(_ keys: KeyBuffer, of origin: KeyOrigin) {
+  mutating func addToBatches(_ keys: borrowing KeyBuffer, of origin: KeyOrigin) {
     for target in targets.indices {
+      if targets[target].hasRoomInOpen(for: keys) {
+        targets[target].open.append(keys)
+        targets[target].openOrigins.extend(to: targets[target].open.count, origin)
+        continue
+      }
       for index in 0..<keys.count {
         targets[target].open.append(keys, index)
         if targets[target].open.count >= RedisTarget.batchKeyLimit

@@ -8,6 +8,7 @@ struct NamedTables: Sendable {
     var positions: [Int] = []
     /// Of rows that were compared with what is known of the table.
     var shapes: Set<UInt64> = []
+    var lastShape: UInt64?
   }
 
   var decoder = Wal2jsonDecoder()
@@ -20,10 +21,10 @@ struct NamedTables: Sendable {
 
   /// Nil for a message that names no table.
   @inline(__always)
-  mutating func identifier(of decoder: Wal2jsonDecoder) -> UInt32? {
+  mutating func identifierOfMessage() -> UInt32? {
     guard let schema = decoder.schema, let table = decoder.table else { return nil }
-    if let lastIdentifier, decoder.text[table].elementsEqual(lastTable),
-      decoder.text[schema].elementsEqual(lastSchema)
+    if let lastIdentifier, decoder.text.span.matches(table, lastTable),
+      decoder.text.span.matches(schema, lastSchema)
     {
       return lastIdentifier
     }
@@ -44,6 +45,8 @@ struct NamedTables: Sendable {
   /// Whether no row of the table had these columns yet. Of a table whose updates leave out TOAST values in many ways
   /// only so many are remembered.
   mutating func isNews(_ shape: UInt64, of identifier: UInt32) -> Bool {
+    if tables[Int(identifier)].lastShape == shape { return false }
+    tables[Int(identifier)].lastShape = shape
     guard !tables[Int(identifier)].shapes.contains(shape) else { return false }
     if tables[Int(identifier)].shapes.count >= 64 { tables[Int(identifier)].shapes.removeAll() }
     tables[Int(identifier)].shapes.insert(shape)
@@ -60,16 +63,16 @@ struct NamedTables: Sendable {
     self.decoder = decoder
   }
 
-  /// Puts what a message tells of its rows into their images.
+  /// Puts what the message tells of its rows into their images.
   @inline(__always)
-  mutating func fill(_ images: inout RowImages, from decoder: Wal2jsonDecoder, _ identifier: UInt32) {
+  mutating func fill(_ images: inout RowImages, _ identifier: UInt32) {
     images.clear()
     switch decoder.action {
-    case .insert: fill(&images.new, decoder.columns, of: decoder, identifier)
+    case .insert: fill(&images.new, from: decoder.columns, identifier)
     case .update:
-      fill(&images.new, decoder.columns, of: decoder, identifier)
-      fill(&images.old, decoder.identity, of: decoder, identifier)
-    case .delete: fill(&images.old, decoder.identity, of: decoder, identifier)
+      fill(&images.new, from: decoder.columns, identifier)
+      fill(&images.old, from: decoder.identity, identifier)
+    case .delete: fill(&images.old, from: decoder.identity, identifier)
     case .truncate, .begin, .commit, .message: break
     }
   }
@@ -78,40 +81,35 @@ struct NamedTables: Sendable {
   /// replica identity, or gone.
   @inline(__always)
   private mutating func fill(
-    _ image: inout RowImage, _ columns: [Wal2jsonDecoder.Column], of decoder: Wal2jsonDecoder,
-    _ identifier: UInt32
+    _ image: inout RowImage, from columns: [Wal2jsonDecoder.Column], _ identifier: UInt32
   ) {
     image.begin()
-    let table = tables[Int(identifier)]
-    for (number, name) in table.needed.enumerated() {
-      let hint = table.positions[number]
-      if hint < columns.count, decoder.text[columns[hint].name].elementsEqual(name) {
-        image.append(columns[hint].value)
-      } else if let place = columns.firstIndex(where: { decoder.text[$0.name].elementsEqual(name) }) {
-        tables[Int(identifier)].positions[number] = place
+    let table = Int(identifier)
+    for number in tables[table].needed.indices {
+      if let place = place(of: number, in: columns, table) {
         image.append(columns[place].value)
       } else {
         image.append(.unchanged)
       }
     }
   }
+
+  /// Where the needed column stands, which is mostly where it stood last.
+  @inline(__always)
+  private mutating func place(of number: Int, in columns: [Wal2jsonDecoder.Column], _ table: Int) -> Int? {
+    let hint = tables[table].positions[number]
+    if hint < columns.count, decoder.text.span.matches(columns[hint].name, tables[table].needed[number]) {
+      return hint
+    }
+    let name = tables[table].needed[number]
+    let place = columns.firstIndex { decoder.text.span.matches($0.name, name) }
+    if let place { tables[table].positions[number] = place }
+    return place
+  }
 }
 
 extension Wal2jsonDecoder {
   var tableName: TableName {
     TableName(schema: schema.map(string) ?? "", name: table.map(string) ?? "")
-  }
-
-  /// FNV-1a over the names and types of the columns.
-  var shape: UInt64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    for column in columns {
-      for byte in text[column.name] { add(byte) }
-      add(0)
-      for byte in text[column.type] { add(byte) }
-      add(0)
-    }
-    return hash
   }
 }

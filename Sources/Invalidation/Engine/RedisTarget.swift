@@ -116,6 +116,13 @@ struct RedisTarget: Sendable {
     needsWatermark = true
   }
 
+  /// Whether these keys do not close the next batch.
+  @inline(__always)
+  func hasRoomInOpen(for keys: borrowing KeyBuffer) -> Bool {
+    open.count + keys.count < RedisTarget.batchKeyLimit
+      && open.bytes.count + keys.bytes.count < RedisTarget.batchByteLimit
+  }
+
   var isConnected: Bool {
     switch link {
     case .down, .connecting: false

@@ -86,7 +86,7 @@ struct SecondDeletes: Sendable {
 
   /// Takes keys whose first delete is on its way and whose transaction is visible. `preceding` is the end of what the
   /// stream brought before that transaction.
-  mutating func add(_ keys: KeyBuffer, commit: LSN, after preceding: LSN, at time: Int64) {
+  mutating func add(_ keys: borrowing KeyBuffer, commit: LSN, after preceding: LSN, at time: Int64) {
     for index in 0..<keys.count {
       let rule = Int(keys.rules[index])
       guard laneOfRule[rule] >= 0 else { continue }
@@ -99,7 +99,7 @@ struct SecondDeletes: Sendable {
   }
 
   private mutating func append(
-    _ keys: KeyBuffer, _ index: Int, to lane: Int, commit: LSN, after preceding: LSN, at time: Int64
+    _ keys: borrowing KeyBuffer, _ index: Int, to lane: Int, commit: LSN, after preceding: LSN, at time: Int64
   ) {
     if !hasRoom(lane, at: time) {
       // Chunks pass in order, so that none passes before what the one before it waits for.

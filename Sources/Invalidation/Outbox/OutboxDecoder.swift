@@ -4,11 +4,17 @@
 ///
 /// Source: `sql/outbox.sql`, `cdcd.watch`.
 struct OutboxDecoder: Sendable {
-  /// Unescaped texts of the last change.
+  /// The row, with the texts of the changes so far unescaped in place.
   private(set) var text: [UInt8] = []
   private var slices: [ColumnSlice] = []
   /// Which of the wanted columns stood where in the last row: mostly the same in the next one.
   private var order: [Int?] = []
+
+  /// A row comes, all of whose changes are taken before those of another.
+  mutating func begin(_ row: Span<UInt8>) {
+    text.removeAll(keepingCapacity: true)
+    text.append(row)
+  }
 
   /// Takes the object that begins at the cursor. The images have the columns named, in that order; those that the row
   /// lacks count as unchanged.
@@ -16,11 +22,10 @@ struct OutboxDecoder: Sendable {
   mutating func change(
     _ cursor: inout JSONCursor, columns: [[UInt8]], into images: inout RowImages
   ) throws(DecodeError) {
-    text.removeAll(keepingCapacity: true)
     images.clear()
     try cursor.take(UInt8(ascii: "{"))
     repeat {
-      let name = try cursor.string(into: &text)
+      let name = try cursor.string(in: &text)
       try cursor.take(UInt8(ascii: ":"))
       if text[name].elementsEqual("new".utf8) {
         try row(&cursor, columns, into: &images.new)
@@ -45,7 +50,7 @@ struct OutboxDecoder: Sendable {
     try cursor.take(UInt8(ascii: "{"))
     if !cursor.skip(UInt8(ascii: "}")) {
       repeat {
-        let name = try cursor.string(into: &text)
+        let name = try cursor.string(in: &text)
         try cursor.take(UInt8(ascii: ":"))
         let value = try self.value(&cursor)
         if let column = column(name, at: place, of: columns) { slices[column] = value }
@@ -70,7 +75,7 @@ struct OutboxDecoder: Sendable {
 
   @_lifetime(cursor: copy cursor)
   private mutating func value(_ cursor: inout JSONCursor) throws(DecodeError) -> ColumnSlice {
-    switch try cursor.scalar(into: &text) {
+    switch try cursor.scalar(in: &text) {
     case .null: return .null
     case .string(let range): return ColumnSlice(range)
     case .boolean, .number: throw cursor.error("a value that is no text")

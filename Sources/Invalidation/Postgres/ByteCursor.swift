@@ -12,6 +12,23 @@ extension [UInt8] {
   init(_ span: Span<UInt8>) {
     self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
   }
+
+  mutating func append(_ span: Span<UInt8>) {
+    unsafe span.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+  }
+}
+
+extension Span<UInt8> {
+  func contains(_ byte: UInt8) -> Bool {
+    for index in indices where self[index] == byte { return true }
+    return false
+  }
+
+  func starts(with text: StaticString) -> Bool {
+    guard text.utf8CodeUnitCount <= count else { return false }
+    for index in 0..<text.utf8CodeUnitCount where unsafe self[index] != text.utf8Start[index] { return false }
+    return true
+  }
 }
 
 /// A reading position in a message: bounds-checked, big-endian.
@@ -26,6 +43,10 @@ struct ByteCursor: ~Escapable {
   }
 
   var isAtEnd: Bool { offset == bytes.count }
+
+  /// To where a copy of it has come.
+  @_lifetime(self: copy self)
+  mutating func move(to offset: Int) { self.offset = offset }
 
   func error(_ problem: String) -> DecodeError { DecodeError(problem: problem, offset: offset) }
 
@@ -48,23 +69,21 @@ struct ByteCursor: ~Escapable {
   @inline(__always)
   mutating func uint16() throws(DecodeError) -> UInt16 {
     let at = try take(2)
-    return UInt16(bytes[at]) << 8 | UInt16(bytes[at + 1])
+    return unsafe UInt16(bigEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt16.self))
   }
 
   @_lifetime(self: copy self)
   @inline(__always)
   mutating func uint32() throws(DecodeError) -> UInt32 {
     let at = try take(4)
-    return UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16
-      | UInt32(bytes[at + 2]) << 8 | UInt32(bytes[at + 3])
+    return unsafe UInt32(bigEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt32.self))
   }
 
   @_lifetime(self: copy self)
   @inline(__always)
   mutating func uint64() throws(DecodeError) -> UInt64 {
-    let high = try uint32()
-    let low = try uint32()
-    return UInt64(high) << 32 | UInt64(low)
+    let at = try take(8)
+    return unsafe UInt64(bigEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self))
   }
 
   @_lifetime(self: copy self)

@@ -44,12 +44,12 @@ enum KeyMessage {
   static func decode(
     list content: Span<UInt8>, rule: UInt32, into keys: inout KeyBuffer, _ problems: inout [Problem]
   ) throws(DecodeError) {
-    var text: [UInt8] = []
+    var text = [UInt8](content)
     var cursor = JSONCursor(content)
     try cursor.take(UInt8(ascii: "["))
     if !cursor.skip(UInt8(ascii: "]")) {
       repeat {
-        let key = try cursor.string(into: &text)
+        let key = try cursor.string(in: &text)
         if let problem = keys.append(named: key, of: text.span, rule: rule), !problems.contains(problem) {
           problems.append(problem)
         }
@@ -77,9 +77,9 @@ extension KeyBuffer {
   mutating func append(named key: Range<Int>, of text: Span<UInt8>, rule: UInt32) -> KeyMessage.Problem? {
     if key.isEmpty { return .emptyKey }
     if key.count > BoundRule.keyByteLimit { return .tooLong }
-    write(ColumnSlice(key), of: text)
+    write(text.extracting(key))
     let problem: KeyMessage.Problem? =
-      openBytes.contains(0) ? .zeroByte : WatermarkKeys.isOwn(openBytes) ? .ownKey : nil
+      text.extracting(key).contains(0) ? .zeroByte : WatermarkKeys.isOwn(openBytes) ? .ownKey : nil
     problem == nil ? close(rule: rule) : abandon()
     return problem
   }

@@ -10,14 +10,25 @@ package struct LSN: Hashable, Comparable, Sendable, CustomStringConvertible {
   package static let zero = LSN(0)
 
   /// Reads the text form `X/Y`, two hexadecimal numbers of one to eight digits; nil for anything else.
-  package init?(_ text: some StringProtocol) {
-    let halves = text.split(separator: "/", omittingEmptySubsequences: false)
-    guard halves.count == 2,
-      halves.allSatisfy({ (1...8).contains($0.utf8.count) && $0.utf8.allSatisfy(\.isHexDigit) }),
-      let high = UInt64(halves[0], radix: 16),
-      let low = UInt64(halves[1], radix: 16)
-    else { return nil }
-    self.rawValue = high << 32 | low
+  package init?(_ text: some StringProtocol) { self.init(Array(text.utf8).span) }
+
+  /// Likewise.
+  init?(_ text: Span<UInt8>) {
+    var halves: (high: UInt64, low: UInt64) = (0, 0)
+    var digits = 0
+    var isLow = false
+    for index in text.indices {
+      if text[index] == UInt8(ascii: "/"), !isLow, digits > 0 {
+        (halves.high, isLow, digits) = (halves.low, true, 0)
+        halves.low = 0
+        continue
+      }
+      guard let digit = text[index].hexadecimalDigit, digits < 8 else { return nil }
+      halves.low = halves.low << 4 | UInt64(digit)
+      digits += 1
+    }
+    guard isLow, digits > 0 else { return nil }
+    self.rawValue = halves.high << 32 | halves.low
   }
 
   package var description: String {
@@ -39,14 +50,13 @@ package struct LSN: Hashable, Comparable, Sendable, CustomStringConvertible {
 }
 
 extension UInt8 {
-  /// Whether the byte is an ASCII hexadecimal digit of either case.
-  fileprivate var isHexDigit: Bool {
+  /// What the byte stands for as an ASCII hexadecimal digit of either case; nil when it is none.
+  var hexadecimalDigit: UInt8? {
     switch self {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"),
-      UInt8(ascii: "a")...UInt8(ascii: "f"),
-      UInt8(ascii: "A")...UInt8(ascii: "F"):
-      true
-    default: false
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
+    default: nil
     }
   }
 }

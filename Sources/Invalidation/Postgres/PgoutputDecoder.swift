@@ -111,19 +111,21 @@ struct PgoutputDecoder {
 
   @inline(__always)
   private static func tuple(_ cursor: inout ByteCursor, into image: inout RowImage) throws(DecodeError) {
-    image.begin()
-    var missing = try cursor.uint16()
-    while missing > 0 {
-      missing -= 1
-      switch try cursor.uint8() {
+    let count = Int(try cursor.uint16())
+    var columns = image.begin(count: count)
+    // A copy of its own, which nothing that is written meanwhile may touch, stays in registers.
+    var rest = cursor
+    defer { cursor.move(to: rest.offset) }
+    for index in 0..<count {
+      switch try rest.uint8() {
       case UInt8(ascii: "t"):
-        let length = try cursor.uint32()
-        guard length <= UInt32(Int32.max) else { throw cursor.error("a column is too long") }
-        image.append(ColumnSlice(offset: Int32(cursor.offset), length: Int32(length)))
-        try cursor.skip(Int(length))
-      case UInt8(ascii: "n"): image.append(.null)
-      case UInt8(ascii: "u"): image.append(.unchanged)
-      default: throw cursor.error("unknown kind of column")
+        let length = try rest.uint32()
+        guard length <= UInt32(Int32.max) else { throw rest.error("a column is too long") }
+        columns[index] = ColumnSlice(offset: Int32(rest.offset), length: Int32(length))
+        try rest.skip(Int(length))
+      case UInt8(ascii: "n"): columns[index] = .null
+      case UInt8(ascii: "u"): columns[index] = .unchanged
+      default: throw rest.error("unknown kind of column")
       }
     }
   }

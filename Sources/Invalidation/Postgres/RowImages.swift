@@ -10,6 +10,9 @@ struct ColumnSlice: Equatable {
   /// A value that the message does not tell.
   static let unknown = ColumnSlice(offset: 0, length: -3)
 
+  /// Where a text lies; not of the marks.
+  var range: Range<Int> { Int(offset)..<Int(offset) + Int(length) }
+
   var isNull: Bool { length == -1 }
   var isUnchanged: Bool { length == -2 }
   var isUnknown: Bool { length == -3 }
@@ -17,7 +20,8 @@ struct ColumnSlice: Equatable {
 
 /// One row image: slices of the message, in the order of the relation's columns. Reused from message to message.
 struct RowImage {
-  private(set) var columns: [ColumnSlice] = []
+  /// `count` of them are the image's.
+  private var slots: [ColumnSlice] = []
   private(set) var count = 0
   /// Whether the message carried this image at all.
   private(set) var isPresent = false
@@ -32,15 +36,34 @@ struct RowImage {
     isPresent = true
   }
 
+  /// Begins an image of so many columns, which are then to be filled in, all of them.
+  @_lifetime(&self)
+  @inline(__always)
+  mutating func begin(count: Int) -> MutableSpan<ColumnSlice> {
+    if slots.count < count {
+      slots.append(contentsOf: repeatElement(.unknown, count: count - slots.count))
+    }
+    self.count = count
+    isPresent = true
+    return slots.mutableSpan
+  }
+
   @inline(__always)
   mutating func append(_ slice: ColumnSlice) {
-    if count < columns.count { columns[count] = slice } else { columns.append(slice) }
+    if count < slots.count { slots[count] = slice } else { slots.append(slice) }
     count += 1
   }
 
   /// The column's slice; nil when the image has fewer columns.
   @inline(__always)
-  func column(_ index: Int) -> ColumnSlice? { index < count ? columns[index] : nil }
+  func column(_ index: Int) -> ColumnSlice? { 0 <= index && index < count ? slots[index] : nil }
+
+  /// The column's slice, unless it says that the message does not tell.
+  @inline(__always)
+  fileprivate func told(_ index: Int) -> ColumnSlice? {
+    guard let slice = column(index), !slice.isUnchanged, !slice.isUnknown else { return nil }
+    return slice
+  }
 }
 
 /// The row images of one change.
@@ -51,6 +74,21 @@ struct RowImages {
   var oldIsKeyOnly = false
   /// The other image of this update is not known: it may be any of the statement's.
   var isUnpaired = false
+
+  enum Side {
+    case old, new
+  }
+
+  /// The column's text in that row: of a TOAST value that did not change, the old row's. Nil when the message does not tell.
+  @inline(__always)
+  func column(_ index: Int, of side: Side) -> ColumnSlice? {
+    switch side {
+    case .old: return old.told(index)
+    case .new:
+      if let slice = new.column(index), slice.isUnchanged { return old.told(index) }
+      return new.told(index)
+    }
+  }
 
   mutating func clear() {
     old.clear()

@@ -15,19 +15,12 @@ struct Wal2jsonDecoder {
     case delete = 0x44  // D
     case truncate = 0x54  // T
     case message = 0x4D  // M
-  }
 
-  struct Column {
-    /// Where they lie in `text`.
-    var name: Range<Int>
-    var type: Range<Int>
-    /// The column's text as PostgreSQL prints it. Unknown when it may be NaN: wal2json writes null for NaN and the
-    /// infinities too.
-    var value: ColumnSlice
+    var isOfRow: Bool { self == .insert || self == .update || self == .delete }
   }
 
   private(set) var action = Action.begin
-  /// Unescaped names and values of the message.
+  /// The message, with its names and values unescaped in place.
   private(set) var text: [UInt8] = []
   private(set) var xid: UInt32?
   /// Of Begin and Commit: where the commit record lies, and its end.
@@ -44,30 +37,54 @@ struct Wal2jsonDecoder {
   private(set) var content: Range<Int>?
   /// Of a message: it belongs to a transaction, and is gone with it.
   private(set) var isTransactional = false
+  /// FNV-1a over the names and types of the columns.
+  private(set) var shape = Wal2jsonDecoder.shapeOfNone
+  static let shapeOfNone: UInt64 = 0xCBF2_9CE4_8422_2325
+  /// The row before this one, whose columns are mostly called the same.
+  private var before = Row()
+  private var isLikeBefore = true
+  private var isWhole = false
+  private var opening = Opening()
 
   /// Decodes the message that starts at `offset` and must end where `bytes` end.
   mutating func decode(_ bytes: Span<UInt8>, at offset: Int) throws(DecodeError) {
     clear()
+    text.append(bytes)
     var cursor = JSONCursor(bytes, at: offset)
     var action: Action?
-    try cursor.take(UInt8(ascii: "{"))
-    repeat {
-      let name = try cursor.string(into: &text)
+    var goesOn = true
+    if opening.isNext(&cursor, &text) {
+      action = opening.action
+      let names = opening.names(before: cursor.offset)
+      schema = names.schema
+      table = names.table
+      try opening.endsInColumns ? readColumns(&cursor) : readIdentity(&cursor)
+      goesOn = try cursor.goesOn(until: UInt8(ascii: "}"))
+    } else {
+      try cursor.take(UInt8(ascii: "{"))
+      opening.begin(at: cursor.offset - 1)
+    }
+    while goesOn {
+      let name = try cursor.string(in: &text)
       try cursor.take(UInt8(ascii: ":"))
       if matches(name, "action") {
         action = Action(rawValue: try letter(&cursor))
         guard action != nil else { throw cursor.error("unknown action") }
       } else {
-        try member(name, &cursor)
+        try member(name, of: action, &cursor)
       }
-    } while try cursor.goesOn(until: UInt8(ascii: "}"))
+      goesOn = try cursor.goesOn(until: UInt8(ascii: "}"))
+    }
     try cursor.end()
     guard let action else { throw cursor.error("a message without an action") }
     self.action = action
     try complete(cursor.offset)
+    shape = isLikeBefore && columns.count == before.columns.count ? before.shape : shapeOfColumns
+    isWhole = true
   }
 
   private mutating func clear() {
+    keepRow()
     text.removeAll(keepingCapacity: true)
     columns.removeAll(keepingCapacity: true)
     identity.removeAll(keepingCapacity: true)
@@ -75,6 +92,16 @@ struct Wal2jsonDecoder {
     (xid, position, end, commitTime) = (nil, nil, nil, nil)
     (schema, table, prefix, content) = (nil, nil, nil, nil)
     isTransactional = false
+  }
+
+  /// A row that is called otherwise than the one before stays for the next one.
+  private mutating func keepRow() {
+    defer { (isWhole, isLikeBefore) = (false, true) }
+    guard isWhole, !isLikeBefore else { return }
+    swap(&text, &before.text)
+    swap(&columns, &before.columns)
+    swap(&identity, &before.identity)
+    before.shape = shape
   }
 
   /// What each action needs is there.
@@ -89,16 +116,26 @@ struct Wal2jsonDecoder {
     guard isComplete else { throw DecodeError(problem: "a message lacks a member", offset: offset) }
   }
 
-  private mutating func member(_ name: Range<Int>, _ cursor: inout JSONCursor) throws(DecodeError) {
+  private mutating func member(
+    _ name: Range<Int>, of action: Action?, _ cursor: inout JSONCursor
+  ) throws(DecodeError) {
     if matches(name, "columns") {
-      try list(&cursor, into: \.columns)
+      keepOpening(action, &cursor, endsInColumns: true)
+      try readColumns(&cursor)
     } else if matches(name, "identity") {
-      hasIdentity = true
-      try list(&cursor, into: \.identity)
+      keepOpening(action, &cursor, endsInColumns: false)
+      try readIdentity(&cursor)
+    } else if action?.isOfRow == true,
+      matches(name, "xid") || matches(name, "lsn") || matches(name, "timestamp")
+    {
+      // Begin has told them.
+      opening.passOver(from: cursor.offset)
+      _ = try cursor.scalar(in: &text)
+      opening.goOn(at: cursor.offset)
     } else if matches(name, "schema") {
-      schema = try cursor.string(into: &text)
+      schema = try cursor.string(in: &text)
     } else if matches(name, "table") {
-      table = try cursor.string(into: &text)
+      table = try cursor.string(in: &text)
     } else if matches(name, "xid") {
       xid = try number(&cursor)
     } else if matches(name, "lsn") {
@@ -108,111 +145,96 @@ struct Wal2jsonDecoder {
     } else if matches(name, "timestamp") {
       commitTime = try time(&cursor)
     } else if matches(name, "prefix") {
-      prefix = try cursor.string(into: &text)
+      prefix = try cursor.string(in: &text)
     } else if matches(name, "content") {
-      content = try cursor.string(into: &text)
+      content = try cursor.string(in: &text)
     } else if matches(name, "transactional") {
-      isTransactional = try cursor.scalar(into: &text) == .boolean(true)
+      if case .boolean(true, _) = try cursor.scalar(in: &text) {
+        isTransactional = true
+      } else {
+        isTransactional = false
+      }
     } else {
       try cursor.skipValue(&text)
     }
   }
 
-  // MARK: Columns
-
-  private mutating func list(
-    _ cursor: inout JSONCursor, into path: WritableKeyPath<Wal2jsonDecoder, [Column]>
-  ) throws(DecodeError) {
-    try cursor.take(UInt8(ascii: "["))
-    if cursor.skip(UInt8(ascii: "]")) { return }
-    repeat {
-      self[keyPath: path].append(try column(&cursor))
-    } while try cursor.goesOn(until: UInt8(ascii: "]"))
+  private mutating func readColumns(_ cursor: inout JSONCursor) throws(DecodeError) {
+    let areAlike = try Self.read(&cursor, &text, into: &columns, like: before.columns, of: before.text)
+    isLikeBefore = isLikeBefore && areAlike
   }
 
-  private mutating func column(_ cursor: inout JSONCursor) throws(DecodeError) -> Column {
-    var name: Range<Int>?
-    var type: Range<Int>?
-    var value: JSONCursor.Value?
-    try cursor.take(UInt8(ascii: "{"))
-    repeat {
-      let member = try cursor.string(into: &text)
-      try cursor.take(UInt8(ascii: ":"))
-      if matches(member, "name") {
-        name = try cursor.string(into: &text)
-      } else if matches(member, "type") {
-        type = try cursor.string(into: &text)
-      } else if matches(member, "value") {
-        // Room for what a bytea lacks.
-        text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "x")])
-        value = try cursor.scalar(into: &text)
-      } else {
-        try cursor.skipValue(&text)
-      }
-    } while try cursor.goesOn(until: UInt8(ascii: "}"))
-    guard let name, let type, let value else { throw cursor.error("a column lacks a member") }
-    return Column(name: name, type: type, value: slice(value, type))
+  private mutating func readIdentity(_ cursor: inout JSONCursor) throws(DecodeError) {
+    hasIdentity = true
+    let areAlike = try Self.read(&cursor, &text, into: &identity, like: before.identity, of: before.text)
+    isLikeBefore = isLikeBefore && areAlike
   }
 
-  private mutating func slice(_ value: JSONCursor.Value, _ type: Range<Int>) -> ColumnSlice {
-    switch value {
-    case .number(let range): return ColumnSlice(range)
-    case .string(let range):
-      // Only the type itself; a domain over it is printed as a text.
-      return matches(type, "bytea")
-        ? ColumnSlice(range.lowerBound - 2..<range.upperBound) : ColumnSlice(range)
-    case .boolean(let isTrue):
-      text.append(UInt8(ascii: isTrue ? "t" : "f"))
-      return ColumnSlice(text.count - 1..<text.count)
-    case .null: return mayBeNotANumber(type) ? .unknown : .null
+  private mutating func keepOpening(_ action: Action?, _ cursor: inout JSONCursor, endsInColumns: Bool) {
+    guard let action, action.isOfRow, let schema, let table, xid == nil, position == nil, end == nil,
+      commitTime == nil, prefix == nil, content == nil, cursor.endOfEscapes == 0
+    else { return opening.forget() }
+    opening.keep(
+      cursor.bytes, to: cursor.offset, action: action, schema: schema, table: table,
+      endsInColumns: endsInColumns)
+  }
+
+  private var shapeOfColumns: UInt64 {
+    var hash = Wal2jsonDecoder.shapeOfNone
+    func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    for column in columns {
+      for byte in text[column.name] { add(byte) }
+      add(0)
+      for byte in text[column.type] { add(byte) }
+      add(0)
     }
-  }
-
-  private func mayBeNotANumber(_ type: Range<Int>) -> Bool {
-    matches(type, "real") || matches(type, "double precision") || matches(type, "numeric")
-      || (type.count > 8 && matches(type.lowerBound..<type.lowerBound + 8, "numeric("))
-        && text[type.upperBound - 1] == UInt8(ascii: ")")
+    return hash
   }
 
   // MARK: Scalars
 
-  func matches(_ range: Range<Int>, _ word: StaticString) -> Bool {
-    guard range.count == word.utf8CodeUnitCount else { return false }
-    for index in 0..<range.count where unsafe text[range.lowerBound + index] != word.utf8Start[index] {
-      return false
-    }
-    return true
-  }
+  @inline(__always)
+  func matches(_ range: Range<Int>, _ word: StaticString) -> Bool { text.span.matches(range, word) }
 
   func string(_ range: Range<Int>) -> String { String(decoding: text[range], as: UTF8.self) }
 
   private mutating func letter(_ cursor: inout JSONCursor) throws(DecodeError) -> UInt8 {
-    let range = try cursor.string(into: &text)
+    let range = try cursor.string(in: &text)
     guard range.count == 1 else { throw cursor.error("unknown action") }
     return text[range.lowerBound]
   }
 
   private mutating func number(_ cursor: inout JSONCursor) throws(DecodeError) -> UInt32? {
-    switch try cursor.scalar(into: &text) {
+    switch try cursor.scalar(in: &text) {
     case .null: return nil
     case .number(let range):
-      if let value = UInt32(string(range)) { return value }
+      if let value = decimal(range) { return value }
       throw cursor.error("no transaction id")
     case .boolean, .string: throw cursor.error("no transaction id")
     }
   }
 
+  private func decimal(_ range: Range<Int>) -> UInt32? {
+    var value: UInt64 = 0
+    for byte in text[range] {
+      guard 0x30...0x39 ~= byte else { return nil }
+      value = value * 10 + UInt64(byte - 0x30)
+      guard value <= UInt32.max else { return nil }
+    }
+    return UInt32(value)
+  }
+
   private mutating func lsn(_ cursor: inout JSONCursor) throws(DecodeError) -> LSN {
-    let range = try cursor.string(into: &text)
-    guard let lsn = LSN(string(range)) else { throw cursor.error("no LSN") }
+    let range = try cursor.string(in: &text)
+    guard let lsn = LSN(text.span.extracting(range)) else { throw cursor.error("no LSN") }
     return lsn
   }
 
   private mutating func time(_ cursor: inout JSONCursor) throws(DecodeError) -> Int64? {
-    switch try cursor.scalar(into: &text) {
+    switch try cursor.scalar(in: &text) {
     case .null: return nil
     case .string(let range):
-      if let time = PostgresTimestamp.microseconds(text[range]) { return time }
+      if let time = PostgresTimestamp.microseconds(text.span.extracting(range)) { return time }
       throw cursor.error("no timestamp in UTC")
     case .boolean, .number: throw cursor.error("no timestamp in UTC")
     }

@@ -59,7 +59,9 @@ struct BatchEncoder: Sendable {
     settled: LSN, commitTimes: [Int64], ruleSet: [UInt8]?, onHistory: String? = nil,
     tellsOfFlush: Bool = false
   ) -> Batch {
-    var writer = CommandWriter(capacity: keys.bytes.count * 2 + keys.count * 40 + 1_024)
+    var writer = CommandWriter(
+      capacity: 2 * keys.bytes.count + keys.count
+        * (LeaseKey.overhead + 2 * OutputSpan<UInt8>.argumentOverhead) + 1_024)
     writer.begin(argumentCount: 1)
     writer.argument("MULTI")
     let start = writer.bytes.count
@@ -82,12 +84,23 @@ struct BatchEncoder: Sendable {
   /// Leases first, then the keys: the other order is unsafe (contract 2).
   private func writeDeletes(_ keys: KeyBuffer, to writer: inout CommandWriter) {
     guard !keys.isEmpty else { return }
+    let bytes = keys.bytes.span
+    let limit = keys.bytes.count + keys.count * (LeaseKey.overhead + OutputSpan<UInt8>.argumentOverhead)
     if leases {
       beginDelete(keys.count, &writer)
-      for index in 0..<keys.count { LeaseKey.write(keys.bytes[keys.range(index)], to: &writer) }
+      writer.write(atMost: limit) { output in
+        for index in 0..<keys.count { LeaseKey.write(bytes.extracting(keys.range(index)), to: &output) }
+      }
     }
     beginDelete(keys.count, &writer)
-    for index in 0..<keys.count { writer.argument(keys.bytes[keys.range(index)]) }
+    writer.write(atMost: limit) { output in
+      for index in 0..<keys.count {
+        let key = bytes.extracting(keys.range(index))
+        output.beginArgument(length: key.count)
+        output.append(key)
+        output.endLine()
+      }
+    }
   }
 
   private func beginDelete(_ count: Int, _ writer: inout CommandWriter) {
@@ -109,7 +122,7 @@ struct BatchEncoder: Sendable {
     writer.argument(keys.watermark)
     writer.argument(previous)
     writer.argument(value)
-    if let onHistory { writer.argument(onHistory.utf8) }
+    if let onHistory { writer.argument(Array(onHistory.utf8)) }
   }
 
   private func ruleCounts(_ keys: KeyBuffer) -> [Batch.RuleCount] {

@@ -7,40 +7,31 @@ struct CommandWriter {
   init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
 
   mutating func begin(argumentCount: Int) {
-    bytes.append(UInt8(ascii: "*"))
-    bytes.appendDecimal(UInt64(argumentCount))
-    endLine()
+    write(atMost: OutputSpan<UInt8>.lineLimit) { $0.appendLine(UInt8(ascii: "*"), argumentCount) }
   }
 
-  @inline(__always)
   mutating func argument(_ text: StaticString) {
-    beginArgument(length: text.utf8CodeUnitCount)
-    text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
-    endLine()
+    write(atMost: text.utf8CodeUnitCount + OutputSpan<UInt8>.argumentOverhead) { output in
+      output.beginArgument(length: text.utf8CodeUnitCount)
+      output.append(text)
+      output.endLine()
+    }
   }
 
-  @inline(__always)
-  mutating func argument(_ value: some Collection<UInt8>) {
-    beginArgument(length: value.count)
-    bytes.append(contentsOf: value)
-    endLine()
+  mutating func argument(_ value: [UInt8]) { argument(value.span) }
+
+  mutating func argument(_ value: Span<UInt8>) {
+    write(atMost: value.count + OutputSpan<UInt8>.argumentOverhead) { output in
+      output.beginArgument(length: value.count)
+      output.append(value)
+      output.endLine()
+    }
   }
 
-  /// The length line; exactly so many bytes follow through `append`, then `endLine`.
+  /// Makes room for so many bytes, which `body` appends, or fewer, without asking again for each.
   @inline(__always)
-  mutating func beginArgument(length: Int) {
-    bytes.append(UInt8(ascii: "$"))
-    bytes.appendDecimal(UInt64(length))
-    endLine()
-  }
-
-  @inline(__always)
-  mutating func append(_ value: some Collection<UInt8>) { bytes.append(contentsOf: value) }
-
-  @inline(__always)
-  mutating func endLine() {
-    bytes.append(UInt8(ascii: "\r"))
-    bytes.append(UInt8(ascii: "\n"))
+  mutating func write(atMost count: Int, _ body: (inout OutputSpan<UInt8>) -> Void) {
+    bytes.append(addingCapacity: count) { output in body(&output) }
   }
 
   mutating func command(_ arguments: [[UInt8]]) {
@@ -49,8 +40,61 @@ struct CommandWriter {
   }
 }
 
-extension [UInt8] {
+/// The parts of a command, for who has made room for them.
+extension OutputSpan<UInt8> {
+  /// The longest line that tells a length or a count.
+  static var lineLimit: Int { 23 }
+  /// What an argument takes besides its own bytes.
+  static var argumentOverhead: Int { lineLimit + 2 }
+
+  /// The line that tells an argument's length; exactly so many bytes follow, then `endLine`.
+  @_lifetime(self: copy self)
   @inline(__always)
+  mutating func beginArgument(length: Int) { appendLine(UInt8(ascii: "$"), length) }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func endLine() {
+    append(UInt8(ascii: "\r"))
+    append(UInt8(ascii: "\n"))
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  fileprivate mutating func appendLine(_ kind: UInt8, _ number: Int) {
+    append(kind)
+    appendDecimal(UInt64(number))
+    endLine()
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func append(_ text: StaticString) {
+    for index in 0..<text.utf8CodeUnitCount { append(unsafe text.utf8Start[index]) }
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  mutating func append(_ bytes: Span<UInt8>) {
+    for index in bytes.indices { append(bytes[index]) }
+  }
+
+  @_lifetime(self: copy self)
+  @inline(__always)
+  private mutating func appendDecimal(_ value: UInt64) {
+    var divisor: UInt64 = 1
+    while value / divisor >= 10 { divisor *= 10 }
+    var rest = value
+    while divisor > 1 {
+      append(UInt8(ascii: "0") + UInt8(rest / divisor))
+      rest %= divisor
+      divisor /= 10
+    }
+    append(UInt8(ascii: "0") + UInt8(rest))
+  }
+}
+
+extension [UInt8] {
   mutating func appendDecimal(_ value: UInt64) {
     if value < 10 { return append(UInt8(ascii: "0") + UInt8(value)) }
     var divisor: UInt64 = 10

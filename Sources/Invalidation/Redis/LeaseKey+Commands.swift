@@ -10,15 +10,18 @@ extension LeaseKey {
     return [prefix + pattern, prefix + [UInt8(ascii: "{")] + pattern + [UInt8(ascii: "}")]]
   }
 
+  /// By how much the lease of a key is longer than the key, at most.
+  static let overhead = 9
+
   /// Writes the lease of the key as one argument, without an allocation of its own.
   @inline(__always)
-  static func write(_ key: ArraySlice<UInt8>, to writer: inout CommandWriter) {
+  static func write(_ key: Span<UInt8>, to output: inout OutputSpan<UInt8>) {
     let tagged = hasEffectiveHashTag(key)
-    writer.beginArgument(length: prefix.utf8CodeUnitCount + key.count + (tagged ? 0 : 2))
-    prefix.withUTF8Buffer { unsafe writer.append($0) }
-    if !tagged { writer.append(CollectionOfOne(UInt8(ascii: "{"))) }
-    writer.append(key)
-    if !tagged { writer.append(CollectionOfOne(UInt8(ascii: "}"))) }
-    writer.endLine()
+    output.beginArgument(length: prefix.utf8CodeUnitCount + key.count + (tagged ? 0 : 2))
+    output.append(prefix)
+    if !tagged { output.append(UInt8(ascii: "{")) }
+    output.append(key)
+    if !tagged { output.append(UInt8(ascii: "}")) }
+    output.endLine()
   }
 }

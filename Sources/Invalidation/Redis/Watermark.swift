@@ -111,9 +111,11 @@ struct WatermarkKeys: Sendable, Equatable {
   }
 
   /// Whether a key is one of cdcd's own, which neither a flush nor a row may delete.
+  static func isOwn(_ key: [UInt8]) -> Bool { isOwn(key.span) }
+
   @inline(__always)
-  static func isOwn(_ key: some Collection<UInt8>) -> Bool {
-    guard key.first == UInt8(ascii: "c") else { return false }
-    return key.starts(with: "cdcd:wm:".utf8) || key.starts(with: "cdcd:rules:".utf8)
+  static func isOwn(_ key: Span<UInt8>) -> Bool {
+    guard key.count > 0, key[0] == UInt8(ascii: "c") else { return false }
+    return key.starts(with: "cdcd:wm:") || key.starts(with: "cdcd:rules:")
   }
 }

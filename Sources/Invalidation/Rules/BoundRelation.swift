@@ -24,12 +24,15 @@ package struct BoundRelation: Sendable {
   }
 }
 
-/// One rule, bound to the columns of a relation.
-package struct BoundRule: Sendable {
+/// One rule, bound to the columns of a relation: an object, since every change asks for its rules, and a copy of all that is
+/// here would cost more than the rest.
+package final class BoundRule: Sendable {
   enum Segment: Sendable {
-    case literal([UInt8])
+    /// Where it lies in `literals`.
+    case literal(Range<Int>)
     case column(Int)
-    case mapped(Int, [KeyFunction])
+    /// The place of the functions in `functions`.
+    case mapped(Int, functions: Int)
   }
 
   struct Condition: Sendable {
@@ -53,6 +56,8 @@ package struct BoundRule: Sendable {
   /// Every old image is a whole row.
   let carriesWholeRows: Bool
   let templates: [[Segment]]
+  let literals: [UInt8]
+  let functions: [[KeyFunction]]
   let whenChanged: [Int]
   let conditions: [Condition]
 
@@ -85,14 +90,20 @@ package struct BoundRule: Sendable {
     guard isBound else {
       self.columns = []
       self.templates = []
+      self.literals = []
+      self.functions = []
       self.whenChanged = []
       self.conditions = []
       return
     }
     self.columns = rule.columns.compactMap { positions[$0] }
+    var literals: [UInt8] = []
+    var functions: [[KeyFunction]] = []
     self.templates = rule.templates.map { template in
-      template.segments.map { BoundRule.bind($0, positions) }
+      template.segments.map { BoundRule.bind($0, positions, &literals, &functions) }
     }
+    self.literals = literals
+    self.functions = functions
     self.whenChanged = rule.whenChanged.compactMap { positions[$0] }
     self.conditions = rule.conditions.compactMap { condition in
       positions[condition.column].map { column in
@@ -103,13 +114,20 @@ package struct BoundRule: Sendable {
     }
   }
 
-  private static func bind(_ segment: KeyTemplate.Segment, _ positions: [String: Int]) -> Segment {
+  private static func bind(
+    _ segment: KeyTemplate.Segment, _ positions: [String: Int], _ literals: inout [UInt8],
+    _ functions: inout [[KeyFunction]]
+  ) -> Segment {
     switch segment {
-    case .literal(let bytes): .literal(bytes)
-    case .column(let name, let functions):
+    case .literal(let bytes):
+      literals += bytes
+      return .literal(literals.count - bytes.count..<literals.count)
+    case .column(let name, let chain):
       // Every column was found before: -1 is never read, and reads as a missing column if it were.
-      functions.isEmpty
-        ? .column(positions[name] ?? -1) : .mapped(positions[name] ?? -1, functions)
+      let column = positions[name] ?? -1
+      if chain.isEmpty { return .column(column) }
+      functions.append(chain)
+      return .mapped(column, functions: functions.count - 1)
     }
   }
 

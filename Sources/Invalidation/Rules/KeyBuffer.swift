@@ -31,10 +31,20 @@ package struct KeyBuffer: Sendable, Equatable {
   }
 
   /// Appends a key of another buffer.
-  mutating func append(_ other: KeyBuffer, _ index: Int) { append(other, index, rule: other.rules[index]) }
+  mutating func append(_ other: borrowing KeyBuffer, _ index: Int) {
+    append(other, index, rule: other.rules[index])
+  }
+
+  /// Appends every key of another buffer.
+  mutating func append(_ other: borrowing KeyBuffer) {
+    let offset = bytes.count
+    bytes.append(contentsOf: other.bytes)
+    for end in other.ends { ends.append(offset + end) }
+    rules.append(contentsOf: other.rules)
+  }
 
   /// Appends a key of another buffer for another rule, or the first bytes of it.
-  mutating func append(_ other: KeyBuffer, _ index: Int, rule: UInt32, upTo limit: Int = .max) {
+  mutating func append(_ other: borrowing KeyBuffer, _ index: Int, rule: UInt32, upTo limit: Int = .max) {
     bytes.append(contentsOf: other.bytes[other.range(index).prefix(limit)])
     close(rule: rule)
   }
@@ -47,17 +57,18 @@ package struct KeyBuffer: Sendable, Equatable {
 
   /// The key that is being written.
   @inline(__always)
-  var openBytes: ArraySlice<UInt8> { bytes[(ends.last ?? 0)...] }
+  var openBytes: Span<UInt8> {
+    @_lifetime(borrow self) get { bytes.span.extracting((ends.last ?? 0)..<bytes.count) }
+  }
 
   @inline(__always)
-  mutating func write(_ literal: [UInt8]) { bytes.append(contentsOf: literal) }
+  mutating func write(_ text: [UInt8], _ range: Range<Int>) { write(text.span.extracting(range)) }
+
+  mutating func write(_ text: [UInt8]) { write(text.span) }
 
   @inline(__always)
-  mutating func write(_ slice: ColumnSlice, of message: Span<UInt8>) {
-    let start = Int(slice.offset)
-    unsafe message.extracting(start..<(start + Int(slice.length))).withUnsafeBufferPointer {
-      unsafe bytes.append(contentsOf: $0)
-    }
+  mutating func write(_ text: Span<UInt8>) {
+    unsafe text.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
   }
 
   @inline(__always)

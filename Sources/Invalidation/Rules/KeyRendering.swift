@@ -39,13 +39,11 @@ extension BoundRule {
     if !conditions.isEmpty, !isMet(images, message) { return .conditionNotMet }
     for template in templates {
       let first = keys.count
-      if images.new.isPresent {
-        let outcome = write(template, images.new, fallback: images.old, message, &keys)
-        if outcome == .unavailable { return .incomplete }
+      if images.new.isPresent, write(template, images, .new, message, &keys) == .unavailable {
+        return .incomplete
       }
       if images.old.isPresent {
-        let outcome = write(template, images.old, fallback: nil, message, &keys)
-        if outcome == .unavailable { return .incomplete }
+        if write(template, images, .old, message, &keys) == .unavailable { return .incomplete }
         if keys.count == first + 2 { keys.dropLastIfRepeated() }
       }
     }
@@ -54,30 +52,23 @@ extension BoundRule {
 
   @inline(__always)
   private func write(
-    _ template: [Segment], _ image: RowImage, fallback: RowImage?, _ message: Span<UInt8>,
+    _ template: [Segment], _ images: borrowing RowImages, _ side: RowImages.Side, _ message: Span<UInt8>,
     _ keys: inout KeyBuffer
   ) -> KeyOutcome {
     for segment in template {
       let column: Int
       switch segment {
-      case .literal(let bytes):
-        keys.write(bytes)
+      case .literal(let range):
+        keys.write(literals, range)
         continue
       case .column(let index), .mapped(let index, _): column = index
       }
-      guard var slice = image.column(column) else { return give(up: .unavailable, &keys) }
-      if slice.isUnchanged {
-        guard let old = fallback?.column(column), !old.isUnchanged else {
-          return give(up: .unavailable, &keys)
-        }
-        slice = old
-      }
+      guard let slice = images.column(column, of: side) else { return give(up: .unavailable, &keys) }
       if slice.isNull { return give(up: .noKey, &keys) }
-      if slice.isUnknown { return give(up: .unavailable, &keys) }
-      if case .mapped(_, let functions) = segment {
-        keys.write(functions.reduce(bytes(slice, message)) { $1.apply($0) })
+      if case .mapped(_, let place) = segment {
+        keys.write(functions[place].reduce(bytes(slice, message)) { $1.apply($0) })
       } else {
-        keys.write(slice, of: message)
+        keys.write(message.extracting(slice.range))
       }
     }
     guard keys.openByteCount <= BoundRule.keyByteLimit else { return give(up: .unavailable, &keys) }
@@ -96,8 +87,7 @@ extension BoundRule {
   }
 
   private func bytes(_ slice: ColumnSlice, _ message: Span<UInt8>) -> [UInt8] {
-    let start = Int(slice.offset)
-    return [UInt8](message.extracting(start..<(start + Int(slice.length))))
+    [UInt8](message.extracting(slice.range))
   }
 
   private func isNull(_ column: Int, in image: RowImage) -> Bool { image.column(column)?.isNull ?? true }
@@ -119,31 +109,32 @@ extension BoundRule {
   private func equal(_ left: ColumnSlice, _ right: ColumnSlice, _ message: Span<UInt8>) -> Bool {
     guard left.length == right.length else { return false }
     guard left.length > 0 else { return true }
-    for position in 0..<Int(left.length)
-    where message[Int(left.offset) + position] != message[Int(right.offset) + position] {
-      return false
-    }
+    return equal(message.extracting(left.range), message.extracting(right.range))
+  }
+
+  private func equal(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+    guard left.count == right.count else { return false }
+    for position in left.indices where left[position] != right[position] { return false }
     return true
   }
 
   private func isMet(_ images: borrowing RowImages, _ message: Span<UInt8>) -> Bool {
     images.isUnpaired
-      || (images.new.isPresent && isMet(images.new, fallback: images.old, message))
-      || (images.old.isPresent && isMet(images.old, fallback: nil, message))
+      || (images.new.isPresent && isMet(images, .new, message))
+      || (images.old.isPresent && isMet(images, .old, message))
   }
 
   /// A column that the image does not carry counts as a match: deleting more is safe, less is not.
-  private func isMet(_ image: RowImage, fallback: RowImage?, _ message: Span<UInt8>) -> Bool {
-    conditions.allSatisfy { condition in
-      guard var slice = image.column(condition.column) else { return true }
-      if slice.isUnchanged {
-        guard let old = fallback?.column(condition.column), !old.isUnchanged else { return true }
-        slice = old
+  private func isMet(_ images: borrowing RowImages, _ side: RowImages.Side, _ message: Span<UInt8>) -> Bool {
+    for condition in conditions {
+      guard let slice = images.column(condition.column, of: side) else { continue }
+      guard !slice.isNull else {
+        if condition.allowsNull { continue }
+        return false
       }
-      if slice.isNull { return condition.allowsNull }
-      if slice.isUnknown { return true }
-      let text = bytes(slice, message)
-      return condition.texts.contains(text)
+      let text = message.extracting(slice.range)
+      guard condition.texts.contains(where: { equal($0.span, text) }) else { return false }
     }
+    return true
   }
 }

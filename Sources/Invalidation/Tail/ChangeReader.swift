@@ -98,11 +98,9 @@ package struct ChangeReader {
   // MARK: wal2json
 
   private mutating func readJSON(_ message: Span<UInt8>, at payload: Int) throws(DecodeError) -> Step {
-    // Its text is read while the rest changes, so it is taken out meanwhile.
-    var decoder = Wal2jsonDecoder()
-    swap(&decoder, &named.decoder)
-    defer { swap(&decoder, &named.decoder) }
-    try decoder.decode(message, at: payload)
+    try named.decoder.decode(message, at: payload)
+    // A copy, since the rest changes while it is read.
+    let decoder = named.decoder
     switch decoder.action {
     case .begin:
       guard let xid = decoder.xid, let position = decoder.position, let time = decoder.commitTime else {
@@ -118,13 +116,13 @@ package struct ChangeReader {
         return keysNamed(by: text, isTransactional: decoder.isTransactional)
       }
     case .insert, .update, .delete, .truncate:
-      guard let identifier = named.identifier(of: decoder) else { break }
+      guard let identifier = named.identifierOfMessage() else { break }
       if tables[identifier] == nil {
         let relation = Relation(
           identifier: identifier, table: decoder.tableName, replicaIdentity: .index, columns: [])
         tables[identifier] = Table(relation: relation)
       }
-      named.fill(&images, from: decoder, identifier)
+      named.fill(&images, identifier)
       return try change(operation(decoder.action), [identifier], decoder.text.span)
     }
     return .changes([])

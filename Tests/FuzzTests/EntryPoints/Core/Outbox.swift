@@ -13,6 +13,7 @@ extension EntryPoint {
     var decoder = OutboxDecoder()
     var images = RowImages()
     let span = bytes.span
+    decoder.begin(span)
     var cursor = JSONCursor(span)
     do throws(DecodeError) {
       try cursor.take(UInt8(ascii: "["))
@@ -31,8 +32,9 @@ extension EntryPoint {
 
   private static func areSlices(_ images: RowImages, of decoder: OutboxDecoder) -> Bool {
     [images.old, images.new].filter(\.isPresent).allSatisfy { image in
-      image.count == outboxColumns.count
-        && image.columns.prefix(image.count).allSatisfy { slice in
+      let slices = (0..<image.count).compactMap(image.column)
+      return slices.count == outboxColumns.count
+        && slices.allSatisfy { slice in
           slice.isNull || slice.isUnchanged
             || slice.length >= 0 && Int(slice.offset) + Int(slice.length) <= decoder.text.count
         }

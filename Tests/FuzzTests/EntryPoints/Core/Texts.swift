@@ -16,7 +16,7 @@ extension EntryPoint {
   ) { bytes in
     let text = String(decoding: bytes, as: UTF8.self)
     if let lsn = LSN(text) { try require(LSN(lsn.description) == lsn, "\(lsn) reads as another position") }
-    _ = PostgresTimestamp.microseconds(bytes[...])
+    _ = PostgresTimestamp.microseconds(bytes.span)
     if let snapshot = TransactionSnapshot(text) {
       for xid in [0, 3, UInt32.max, UInt32(truncatingIfNeeded: snapshot.xmax)] { _ = snapshot.sees(xid) }
     }
