@@ -94,6 +94,8 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
+    .executableTarget(
+      name: "hot-path", dependencies: ["Invalidation"], path: "Benchmarks/HotPath", swiftSettings: strict),
     .testTarget(
       name: "CacheAsideTests",
       dependencies: [

@@ -1,4 +1,4 @@
-# The Debian packages that cdcd needs. Sourced by deploy/quickstart, Tests/run and Benchmarks/memory.
+# The Debian packages that cdcd needs. Sourced by deploy/quickstart, Tests/run and Benchmarks.
 # shellcheck shell=bash disable=SC2034
 
 # To build: the two client libraries, and what the Swift toolchain takes from the system, for whoever unpacked it
@@ -24,6 +24,9 @@ pooler_packages=(pgbouncer)
 # For the tests that run README's Python.
 python_packages=(python3 python3-venv)
 
+# For the Debezium that Benchmarks/run measures: a runtime, and the compiler for the program around it.
+java_packages=(openjdk-17-jdk-headless)
+
 # For the tests of the units in deploy: systemd-analyze, and what Tests/systemd boots.
 unit_packages=(systemd libnss-systemd iproute2)
 
@@ -32,3 +35,6 @@ unit_packages=(systemd libnss-systemd iproute2)
 browser_packages=(chromium chromium-driver fonts-dejavu-core)
 monitoring_packages=(prometheus)
 packaging_packages=(dpkg-dev debhelper fakeroot lintian debootstrap)
+
+# To count instructions: Benchmarks/instructions.
+profiling_packages=(valgrind)

@@ -1,5 +1,5 @@
 # Private PostgreSQL and Redis servers in a temporary folder, on free loopback ports. They end with the script
-# that sources this file, also when it is killed. Sourced by deploy/quickstart and Benchmarks/memory.
+# that sources this file, also when it is killed. Sourced by deploy/quickstart and by Benchmarks.
 # shellcheck shell=bash disable=SC2034
 
 postgres_bin=/usr/lib/postgresql/15/bin
@@ -96,13 +96,13 @@ start_postgres() {
     "$postgres_bin/pg_isready" -q -h 127.0.0.1 -p "$postgres_port" -U postgres
 }
 
-# Sets redis_port, redis_pid and redis_url.
+# Usage: start_redis [OPTION...]; sets redis_port, redis_pid and redis_url.
 start_redis() {
   find_free_port
   redis_port=$free_port
   mkdir "$server_folder/redis"
   start_server KILL root "$server_folder/redis.log" redis-server --port "$redis_port" --bind 127.0.0.1 \
-    --dir "$server_folder/redis" --save '' --appendonly no
+    --dir "$server_folder/redis" --save '' --appendonly no "$@"
   redis_pid=$server_pid
   redis_url=redis://127.0.0.1:$redis_port/0
   wait_until 15 "$redis_pid" "$server_folder/redis.log" redis-cli -p "$redis_port" ping

@@ -1,0 +1,176 @@
+"""The command line of the benchmarks; Benchmarks/run starts the servers and runs this."""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import report
+from contenders import BY_NAME as CONTENDERS
+from contenders.contender import Place
+from failure import BenchmarkFailure
+from meter import machine
+from scenarios import BY_NAME as SCENARIOS
+from scenarios.scenario import Options, Report, tell
+from servers import Servers
+from workloads import WORKLOADS
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT_RESULTS = ROOT / "Benchmarks/results"
+OTHER_RESULTS = ROOT / ".build-benchmarks/results"
+
+
+def main():
+    arguments = parse_arguments()
+    options = arguments.options
+    names = arguments.scenario or list(SCENARIOS)
+    folder = arguments.results or (KEPT_RESULTS if options.is_complete else OTHER_RESULTS)
+    if arguments.redraw:
+        folder = KEPT_RESULTS
+        names = [name for name in names if (folder / f"{name}.json").exists()]
+    else:
+        measure(names, options, folder)
+    parts = [present(SCENARIOS[name], folder) for name in names]
+    for scenario, run, told in parts:
+        print(markdown(scenario, run, told), end="\n\n")
+    print(report.targets_table([target for _, _, told in parts for target in told.targets]))
+    tell(f"Written to {folder}")
+    errors = [error for _, _, told in parts for error in told.errors]
+    for error in errors:
+        print(f"no result: {error}", file=sys.stderr)
+    if errors:
+        return 1
+    if arguments.update_readme:
+        update_readme(parts)
+
+
+def measure(names, options, folder):
+    """Each scenario leaves its file as soon as it has been measured."""
+    servers = Servers()
+    binary = Path(os.environ["BENCHMARK_CDCD"]).absolute()
+    run = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "servers": servers.versions(),
+        "cdcd": version(binary),
+        "command": shlex.join(["Benchmarks/run", *sys.argv[1:]]),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        scenario = SCENARIOS[name]
+        tell(scenario.title)
+        with tempfile.TemporaryDirectory(prefix=f"{name}-") as place:
+            results = scenario.measure(Place(servers, binary, Path(place)), options)
+        document = {"run": run, "results": results}
+        (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def version(binary):
+    """As "0.1.0 (b1533d9)", as far as it says so."""
+    told = subprocess.run([binary, "--version"], capture_output=True, text=True)
+    return told.stdout.strip().removeprefix("cdcd ")
+
+
+def present(scenario, folder):
+    """Draws the pictures of what was measured; returns the scenario, its run and its report."""
+    document = json.loads((folder / f"{scenario.name}.json").read_text())
+    run = document["run"]
+    told = scenario.report(document["results"], report.conditions(run))
+    for picture in told.pictures:
+        (folder / f"{picture.name}.svg").write_text(picture.svg)
+    return scenario, run, told
+
+
+def markdown(scenario, run, told, pictures=None):
+    """Heading, explanation, pictures if there is a folder of them, tables and conditions."""
+    parts = [f"### {scenario.title}", scenario.explanation]
+    if pictures:
+        parts += [f"![{picture.description}]({pictures}/{picture.name}.svg)" for picture in told.pictures]
+    parts += told.tables
+    parts.append(f"Measured {report.conditions(run)}.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def update_readme(parts):
+    """README has the first picture and table of what matters most, and the targets; the page of Benchmarks has all."""
+    targets = report.targets_table([target for _, _, told in parts for target in told.targets])
+    headlines = [
+        markdown(scenario, run, Report(told.tables[:1], told.pictures[:1]), "Benchmarks/results")
+        for scenario, run, told in parts
+        if scenario.is_headline
+    ]
+    replace_part(ROOT / "README.md", "benchmarks", "\n\n".join([*headlines, targets]))
+    everything = [markdown(*part, pictures="results") for part in parts]
+    replace_part(ROOT / "Benchmarks/README.md", "results", "\n\n".join([*everything, targets]))
+    replace_part(ROOT / "Benchmarks/README.md", "contenders", contenders_list())
+
+
+def contenders_list():
+    return "\n".join(f"- **{each.title}** (`{each.name}`): {each.tuning}" for each in CONTENDERS.values())
+
+
+def replace_part(file, name, text):
+    """Of a Markdown file, between two comments that name the part."""
+    begin, end = f"<!-- {name}: made by Benchmarks/run --update-readme -->\n", f"<!-- /{name} -->"
+    before, begins, rest = file.read_text().partition(begin)
+    _, ends, after = rest.partition(end)
+    if not (begins and ends):
+        raise BenchmarkFailure(f"{file} has no part between {begin.strip()} and {end}")
+    file.write_text(before + begin + text + "\n" + end + after)
+    tell(f"Written to {file}")
+
+
+def parse_arguments():
+    known = f"scenarios: {', '.join(SCENARIOS)}. Contenders: {', '.join(CONTENDERS)}."
+    parser = argparse.ArgumentParser(
+        prog="Benchmarks/run", epilog=f"With --check alone it runs its own tests. {known}"
+    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the changes, one run each")
+    parser.add_argument(
+        "--scenario", type=names_of(SCENARIOS, "scenario"), metavar="NAME,...", help="all, otherwise"
+    )
+    parser.add_argument(
+        "--only", type=names_of(CONTENDERS, "contender"), metavar="NAME,...", help="these contenders"
+    )
+    workloads = [workload.name for workload in WORKLOADS]
+    parser.add_argument(
+        "--workload", type=names_of(workloads, "workload"), metavar="NAME,...", help="of W1, W2, W3"
+    )
+    parser.add_argument("--runs", type=int, metavar="N", help="of each contender")
+    parser.add_argument("--scale", type=float, metavar="SHARE", help="of the changes of each workload, as 0.1")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="where JSON and SVG go")
+    parser.add_argument("--update-readme", action="store_true", help="puts a complete run into README.md")
+    parser.add_argument("--redraw", action="store_true", help="measures nothing, uses Benchmarks/results again")
+    arguments = parser.parse_args()
+    arguments.options = Options(
+        arguments.quick, arguments.only, arguments.runs, arguments.scale, arguments.workload
+    )
+    if arguments.update_readme and not (arguments.options.is_complete and not arguments.scenario):
+        parser.error(
+            "README.md gets complete runs of all scenarios only: --update-readme goes alone, or with --redraw"
+        )
+    return arguments
+
+
+def names_of(known, kind):
+    def parse(text):
+        names = text.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"there is no {kind} {unknown[0]}; there are {', '.join(known)}")
+        return names
+
+    return parse
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BenchmarkFailure as failure:
+        print(f"benchmarks: {failure}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,36 @@
+"""Every contender, in the order of the tables."""
+
+from contenders.bare_readers import EagerReader, GulpingReader
+from contenders.cdcd import CDCD, CDCDNotify, CDCDWal2json
+from contenders.debezium import Debezium, DebeziumAsItComes, DebeziumLowLatency
+from contenders.decoding_alone import DecodingAlone
+from contenders.notifications import ListenOneByOne, ListenPipelined
+from contenders.pg_recvlogical import PgRecvlogical, PgRecvlogicalStreaming, PgRecvlogicalWal2json
+from contenders.psycopg2_scripts import (
+    Psycopg2Pgoutput,
+    Psycopg2PgoutputGulps,
+    Psycopg2Wal2json,
+    Psycopg2Wal2jsonGulps,
+)
+
+CONTENDERS = [
+    CDCD,
+    CDCDWal2json,
+    CDCDNotify,
+    GulpingReader,
+    EagerReader,
+    PgRecvlogical,
+    PgRecvlogicalStreaming,
+    PgRecvlogicalWal2json,
+    Psycopg2Pgoutput,
+    Psycopg2PgoutputGulps,
+    Psycopg2Wal2json,
+    Psycopg2Wal2jsonGulps,
+    DebeziumAsItComes,
+    Debezium,
+    DebeziumLowLatency,
+    ListenPipelined,
+    ListenOneByOne,
+    DecodingAlone,
+]
+BY_NAME = {contender.name: contender for contender in CONTENDERS}

@@ -1,0 +1,26 @@
+"""What the walsender can do at best: readers of the bare socket that do nothing else."""
+
+from contenders.contender import PEERS, PUBLICATION, Contender
+
+
+class GulpingReader(Contender):
+    name = "gulping-reader"
+    title = "Bare socket, 1 ms between reads"
+    tuning = (
+        "Python's socket.recv_into a buffer of 4 MiB, as much as there is, then 1 ms of sleep; no libpq, no parsing, no"
+        " Redis. A status update each second. It ends when the marker has been received."
+    )
+    deletes_keys = False
+    pause = 0.001
+
+    def command(self, backlog):
+        script = PEERS / "read_socket.py"
+        address = self.place.addresses.postgres
+        return [self.place.python, script, address, self.slot, PUBLICATION, "--pause", self.pause]
+
+
+class EagerReader(GulpingReader):
+    name = "eager-reader"
+    title = "Bare socket, eager"
+    tuning = "The same without the sleep: it wakes for whatever has arrived."
+    pause = 0

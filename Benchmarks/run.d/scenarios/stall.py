@@ -1,0 +1,90 @@
+"""Many drains of the same backlog by cdcd: is one of them much slower than the others? A reader that gives the
+walsender no room stalls now and then, while the CPU is idle."""
+
+import dataclasses
+from statistics import median
+
+import curves
+from contenders.cdcd import CDCD
+from drain_run import Run, measure_undisturbed
+from report import number, table
+from scenarios.drain import BASE_SLOT, QUICK_SCALE, make_backlog
+from scenarios.scenario import Picture, Report, Scenario, Target, tell
+from servers import TCP, UNIX
+from workloads import W2, scaled
+
+DRAINS, QUICK_DRAINS = 20, 3
+TITLES = {TCP: "TCP", UNIX: "Unix sockets"}
+LIMIT = 1.5
+
+
+class Stall(Scenario):
+    name = "stall"
+    title = "No stall"
+    explanation = (
+        "cdcd drains the same backlog of W2 again and again, PostgreSQL and Redis over TCP on loopback and over their"
+        " Unix sockets. Seconds; a stall would be a drain far above the median."
+    )
+
+    def measure(self, place, options):
+        workload = scaled(W2, options.scale or (QUICK_SCALE if options.quick else 1))
+        drains = options.runs or (QUICK_DRAINS if options.quick else DRAINS)
+        runs = {}
+        for transport in TITLES:
+            over = dataclasses.replace(place, transport=transport)
+            runs[transport] = []
+            for run in drain_again_and_again(over, workload, drains, options.attempts):
+                tell(f"{TITLES[transport]:12} {run.seconds:8.3f} s" + "  disturbed" * run.is_disturbed)
+                runs[transport].append(dataclasses.asdict(run))
+        return {"runs": runs}
+
+    def report(self, results, conditions):
+        seconds = {
+            transport: [Run(**run).seconds for run in runs] for transport, runs in results["runs"].items()
+        }
+        return Report(
+            tables=[seconds_table(seconds)],
+            pictures=[picture(seconds, conditions)],
+            targets=[
+                Target(f"slowest of {len(of_one)} drains of W2 over {TITLES[transport]} / median", worst(of_one), LIMIT)
+                for transport, of_one in seconds.items()
+            ],
+        )
+
+
+def drain_again_and_again(place, workload, drains, attempts):
+    contender = CDCD(place)
+    backlog = make_backlog(place, [contender], workload)
+
+    def copy_slot():
+        place.servers.copy_slot(BASE_SLOT, contender.slot, contender.plugin)
+
+    for _ in range(drains):
+        yield measure_undisturbed(place, contender, workload, backlog, copy_slot, attempts)
+
+
+def worst(seconds):
+    return max(seconds) / median(seconds)
+
+
+def seconds_table(seconds):
+    rows = [
+        [TITLES[transport], len(of_one), *(number(how(of_one)) for how in (min, median, max, worst))]
+        for transport, of_one in seconds.items()
+    ]
+    return table(["", "drains", "fastest", "median", "slowest", "slowest / median"], rows)
+
+
+def picture(seconds, conditions):
+    panels = []
+    for transport, of_one in seconds.items():
+        numbered = list(enumerate(of_one, 1))
+        limit = LIMIT * median(of_one)
+        panels.append(
+            curves.Panel(
+                TITLES[transport], "drain", "s", curves.Linear([len(of_one)]), curves.Linear([*of_one, limit]),
+                [curves.Curve("cdcd, pgoutput", numbered, is_own=True)], [(1, limit), (len(of_one), limit)],
+            )
+        )
+    svg = curves.draw("No stall", "Drains of the same backlog, one after the other.", panels, conditions)
+    return Picture("stall", "Seconds of each drain of the same backlog, over TCP and over Unix sockets", svg)
