@@ -114,6 +114,9 @@ final class LibpqConnection {
   /// The server process's id, as the server told it.
   var serverProcess: Int32 { unsafe PQbackendPID(pointer) }
 
+  /// Whether the host that was reached is a folder.
+  var isUnixSocket: Bool { unsafe PQhost(pointer).map { unsafe $0.pointee == 0x2F } ?? false }
+
   /// By TLS or GSSAPI.
   var isEncrypted: Bool { unsafe PQsslInUse(pointer) != 0 || PQgssEncInUse(pointer) != 0 }
 

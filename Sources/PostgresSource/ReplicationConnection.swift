@@ -32,6 +32,8 @@ package final class ReplicationConnection {
 
   package var fileDescriptor: Int32 { session.fileDescriptor }
 
+  package var isUnixSocket: Bool { connection.isUnixSocket }
+
   /// Whether `flush` is to be called when the socket is writable.
   package var wantsWrite: Bool { hasOutput || unsent != nil }
 

@@ -74,6 +74,15 @@ import Testing
     #expect(!gulp.isHolding)
   }
 
+  @Test func aGulpOfAUnixSocketIsShorter() {
+    var gulp = Gulp(pause: Gulp.overUnixSocket)
+    gulp.read(4_000, exhausted: true, now: 1_000_000)
+    gulp.read(3_000, exhausted: true, now: 1_200_000)
+    #expect(!gulp.isHolding)
+    gulp.read(2_000, exhausted: true, now: 1_240_000)
+    #expect(gulp.end == 1_490_000)
+  }
+
   @Test func aGulpGoesOnReadingUntilNothingIsLeft() {
     var gulp = Gulp()
     gulp.read(1_000_000, exhausted: false, now: 1_000_000)

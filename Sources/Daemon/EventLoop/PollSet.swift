@@ -18,7 +18,13 @@ struct PollSet {
 
   /// Sleeps until a descriptor is ready or `timeout` nanoseconds have passed, rounded up to milliseconds: all
   /// that Swift's Glibc offers, and enough. A signal ends it early.
-  mutating func wait(timeout: Int64) {
+  /// With `naps` less than a millisecond is slept through first, all the same what becomes ready, and not rounded up.
+  mutating func wait(timeout: Int64, naps: Bool = false) {
+    var timeout = timeout
+    if naps, 0 < timeout, timeout < 1_000_000 {
+      usleep(UInt32(timeout / 1_000))
+      timeout = 0
+    }
     for place in entries.indices { entries[place].revents = 0 }
     let milliseconds = min(max(0, timeout + 999_999) / 1_000_000, 60_000)
     if unsafe poll(&entries, nfds_t(entries.count), Int32(milliseconds)) < 0 {

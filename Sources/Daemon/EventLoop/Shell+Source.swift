@@ -139,6 +139,7 @@ extension Shell {
   private func slotVerified(_ position: LSN) {
     guard case .verifying(let replication) = source else { return }
     source = .streaming(replication)
+    gulp = Gulp(pause: replication.isUnixSocket ? Gulp.overUnixSocket : Gulp.overTCP)
     handle(.replicationStarted(confirmedFlush: position))
   }
 

@@ -95,7 +95,7 @@ final class Shell {
       if let outcome { return finish(outcome) }
       report(now: Clock.now())
       preparePoll()
-      polled.wait(timeout: timeout())
+      polled.wait(timeout: timeout(), naps: gulp.isHolding && gulp.pause < 1_000_000)
       turn()
     }
   }
