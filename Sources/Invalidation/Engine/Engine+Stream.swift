@@ -211,14 +211,15 @@ extension Engine {
   mutating func bind(_ relation: Relation, as tables: Set<TableName>, isPartition: Bool = false) {
     let moving = isPartition ? tables : partitioned.union(partitions)
     let bound = BoundRelation(
-      described(relation, as: tables), tables: tables, moving: moving, rules: configuration.rules)
+      described(relation, as: tables), tables: tables, moving: moving, rules: configuration.rules,
+      at: rules(of: tables))
     switch configuration.mode {
     case .pgoutput: compareWithKnown(relation, as: tables)
     case .wal2json: compareWithKnown(relation.table, as: tables)
     // The catalogue alone tells of DDL.
     case .notify: break
     }
-    keep(bound, table: statistics.tables.firstIndex(where: tables.contains) ?? -1)
+    keep(bound, table: statistics.place(ofOneOf: tables) ?? -1)
     for rule in bound.rules {
       guard let problem = rule.problem, stream.reported.insert(problem).inserted else { continue }
       report(

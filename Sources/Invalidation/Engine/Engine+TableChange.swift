@@ -58,7 +58,7 @@ extension Engine {
   mutating func note(_ description: StreamState.KnownRelation, differs: Bool) {
     let table = description.relation.table
     let known = stream.known[table]
-    guard known != nil || statistics.tables.contains(where: description.tables.contains) else { return }
+    guard known != nil || statistics.place(ofOneOf: description.tables) != nil else { return }
     let position = stream.transaction?.position ?? stream.received
     var present = description
     present.position = position
@@ -78,9 +78,7 @@ extension Engine {
     stream.known[table] = present
   }
 
-  func rules(of tables: Set<TableName>) -> [Int] {
-    configuration.rules.indices.filter { configuration.rules[$0].concerns(tables) }
-  }
+  func rules(of tables: Set<TableName>) -> [Int] { rulesByTable(of: tables) }
 
   /// A replay describes a table as it is known by now, so that it tells nothing of a change that it brings again.
   mutating func reopenTableChanges(since start: LSN) {

@@ -14,6 +14,7 @@ import DequeModule
 /// (`Engine+Flush`), other rules (`Engine+RuleReplacement`) and time (`Engine+Timers`).
 package struct Engine: Sendable {
   private(set) var configuration: EngineConfiguration
+  private(set) var rulesByTable: RulesByTable
   /// Of the rules, and of the publication as it was looked at last.
   var fingerprint: RuleSetFingerprint
   let encoder: BatchEncoder
@@ -65,6 +66,7 @@ package struct Engine: Sendable {
   /// `seed` feeds the jitter of the backoff.
   package init(configuration: EngineConfiguration, seed: UInt64, now: Moment) {
     self.configuration = configuration
+    self.rulesByTable = RulesByTable(configuration.rules)
     self.fingerprint = RuleSetFingerprint(configuration.rules, publication: [:])
     self.encoder = BatchEncoder(command: configuration.command, leases: configuration.leases)
     self.random = SplitMix64(seed: seed)
@@ -133,6 +135,7 @@ package struct Engine: Sendable {
 
   mutating func setRules(_ rules: RuleSet) {
     configuration.rules = rules.rules
+    rulesByTable = RulesByTable(rules.rules)
     configuration.onGap = rules.onGap
   }
 

@@ -4,6 +4,8 @@ package struct Statistics: Sendable, Equatable {
   /// By table of the rules, in the order of `tables`; four counters each: insert, update, delete, truncate.
   package var changes: [[UInt64]] = []
   package var tables: [TableName] = []
+  /// Where each of `tables` stands there.
+  private var places: [TableName: Int] = [:]
   /// Keys whose delete was acknowledged, by rule, in the order of the rules.
   package var keysDeleted: [UInt64] = []
   /// The same of rules that were replaced.
@@ -60,9 +62,16 @@ package struct Statistics: Sendable, Equatable {
     ruleNames = rules.map(\.name)
     keysDeleted = rules.map { _ in 0 }
     tables = []
-    for table in rules.compactMap(\.table) where !tables.contains(table) { tables.append(table) }
+    places = [:]
+    for table in rules.compactMap(\.table) where places[table] == nil {
+      places[table] = tables.count
+      tables.append(table)
+    }
     changes = tables.map { _ in [0, 0, 0, 0] }
   }
+
+  /// The first place among `tables` of one of these.
+  func place(ofOneOf names: Set<TableName>) -> Int? { names.compactMap { places[$0] }.min() }
 
   /// Goes on with other rules: what stays keeps its counts.
   mutating func count(_ rules: [Rule], in places: RuleMapping) {
@@ -72,7 +81,7 @@ package struct Statistics: Sendable, Equatable {
       if let new = places(old) { keysDeleted[new] += keys } else { keysOfGoneRules += keys }
     }
     for (old, table) in before.tables.enumerated() {
-      if let new = tables.firstIndex(of: table) { changes[new] = before.changes[old] }
+      if let new = self.places[table] { changes[new] = before.changes[old] }
     }
   }
 }

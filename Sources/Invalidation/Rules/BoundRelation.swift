@@ -14,12 +14,20 @@ package struct BoundRelation: Sendable {
     _ relation: Relation, tables: Set<TableName>? = nil, moving: Set<TableName> = [], rules: [Rule]
   ) {
     let tables = tables ?? [relation.table]
+    self.init(
+      relation, tables: tables, moving: moving, rules: rules,
+      at: rules.indices.filter { rules[$0].concerns(tables) })
+  }
+
+  /// `places` are those of the rules that concern `tables`.
+  init(_ relation: Relation, tables: Set<TableName>, moving: Set<TableName>, rules: [Rule], at places: [Int])
+  {
     self.relation = relation
     self.tables = tables
-    self.rules = rules.enumerated().compactMap { index, rule in
-      guard rule.concerns(tables) else { return nil }
+    self.rules = places.map { place in
+      let rule = rules[place]
       let moves = rule.table != relation.table || rule.concerns(moving)
-      return BoundRule(rule, index: index, relation: relation, rowsMove: moves)
+      return BoundRule(rule, index: place, relation: relation, rowsMove: moves)
     }
   }
 }
