@@ -123,4 +123,6 @@ def machine():
     """Words for the conditions of a run."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     name = re.sub(r"\((R|TM)\)| CPU| @.*", "", model[1]) if model else os.uname().machine
-    return f"{os.cpu_count()} cores of {name}"
+    # What it lets be under way decides how many messages of a walsender share a packet.
+    congestion = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    return f"{os.cpu_count()} cores of {name}, TCP with {congestion}"
