@@ -1,19 +1,16 @@
 """The harness on real servers: every contender does its work, and one that does not gets no number."""
 
-import os
-import tempfile
 import unittest
 import unittest.mock
-from pathlib import Path
 
+import real_servers
 from contenders import CONTENDERS
-from contenders.contender import Contender, Place
+from contenders.contender import Contender
 from contenders.pg_recvlogical import PgRecvlogical
 from contenders.psycopg2_scripts import Psycopg2Pgoutput
 from failure import BenchmarkFailure
 from scenarios.drain import Drain, drain_slots
 from scenarios.scenario import Options
-from servers import Servers
 from workloads import MARKER_ROW, W1, W2, WORKLOADS, key_of, scaled
 
 
@@ -45,14 +42,7 @@ class Fails(PgRecvlogical):
     options = {"proto_version": "1", "publication_names": "cdcd", "no_such_option": "1"}
 
 
-class RealServers(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.servers = Servers()
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.place = Place(cls.servers, os.environ["BENCHMARK_CDCD"], Path(cls.folder.name))
-
+class RealServers(real_servers.RealServers):
     def drain(self, contender: type[Contender], workload=W1):
         # cdcd's set-up makes no publication here, and the others need none that is set up.
         return [run() for run in drain_slots(self.place, [contender(self.place)], scaled(workload, 0.002), 1, 1)]

@@ -1,26 +1,22 @@
 """What the latency scenario stands on: the schedule, the listener, and what is made of their times."""
 
-import os
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 from array import array
-from pathlib import Path
 from urllib.parse import urlparse
 
 import redis
 
 import children
+import real_servers
 from commit_writers import Commits, CommitWriters
-from contenders.contender import Place
 from deletion_listener import DeletionListener, events
 from failure import BenchmarkFailure
 from scaling_experiments import PROXY
 from scenarios import latency
 from scenarios.drain import clear
-from servers import Servers
 from workloads import fill_cache, key_of, make_table
 
 COMMITS = 200
@@ -65,14 +61,7 @@ class Numbers(unittest.TestCase):
             latency.percentiles(self.commits([1000, 2000]), {1: 1500}, skipped=0)
 
 
-class RealServers(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.servers = Servers()
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.place = Place(cls.servers, os.environ["BENCHMARK_CDCD"], Path(cls.folder.name))
-
+class RealServers(real_servers.RealServers):
     def test_the_schedule_waits_for_nobody(self):
         """A lock holds up the writers; their commits come late, and the times at which they were due do not move."""
         clear(self.servers)

@@ -1,14 +1,11 @@
 """What the scenarios beside the drains say of given numbers, and whether they run at all."""
 
-import os
-import tempfile
 import unittest
-from pathlib import Path
 from xml.etree import ElementTree
 
 import chart
 import curves
-from contenders.contender import Place
+import real_servers
 from scaling_experiments import EXPERIMENTS, TABLES, workload_of
 from scenarios import memory, scaling
 from scenarios.drain import make_backlog
@@ -17,7 +14,7 @@ from scenarios.scaling import Scaling
 from scenarios.scenario import Options
 from scenarios.stall import Stall
 from scenarios.start_up import StartUp
-from servers import TCP, UNIX, Servers
+from servers import TCP, UNIX
 from test_report import run_of
 
 
@@ -72,14 +69,7 @@ class Picture(unittest.TestCase):
         self.assertEqual(curves.Logarithmic([0, 5], least=0.1).share(0), 0)
 
 
-class RealServers(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.servers = Servers()
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(cls.folder.cleanup)
-        cls.place = Place(cls.servers, os.environ["BENCHMARK_CDCD"], Path(cls.folder.name))
-
+class RealServers(real_servers.RealServers):
     def test_start_up(self):
         results = StartUp().measure(self.place, Options(runs=1))
         self.assertEqual(len(results), 3)

@@ -31,7 +31,7 @@ extension LibpqConnection {
     }
   }
 
-  /// Reads what has arrived, some 16 KB at most. False when the connection is broken; what arrived before that
+  /// Reads what has arrived, as far as libpq's buffer has room. False when the connection is broken; what arrived before that
   /// is in the buffer nevertheless.
   func consume() -> Bool {
     guard unsafe PQconsumeInput(pointer) == 0 else { return true }

@@ -38,8 +38,8 @@ package final class ReplicationConnection {
   package var wantsWrite: Bool { hasOutput || unsent != nil }
 
   /// Hands every message that has arrived to the engine, until nothing is left, the engine wants no more, or
-  /// `limit` bytes were handed over. PQconsumeInput and PQgetCopyData alternate, since each of the former reads
-  /// 8 to 16 KB only: stopping after one of them would starve the TCP window. The clock is read once for each.
+  /// `limit` bytes were handed over. PQconsumeInput and PQgetCopyData alternate, since one of the former may leave
+  /// something behind, which would starve the TCP window. The clock is read once for each.
   ///
   /// The error tells why the stream ended; all that arrived before was handed over.
   package func drain(

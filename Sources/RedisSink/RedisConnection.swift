@@ -29,8 +29,6 @@ package final class RedisConnection {
   private var broken: RedisFailure?
   /// When connecting has to be done, on the monotonic clock in nanoseconds; nil afterwards.
   package private(set) var deadline: Int64?
-  /// Something was sent since the last reply.
-  package private(set) var awaitsReply = false
 
   /// Begins to connect without waiting, but for the name's resolution. All of it has five seconds. `now` is in
   /// nanoseconds of the monotonic clock.
@@ -55,7 +53,6 @@ package final class RedisConnection {
   package func append(_ bytes: [UInt8]) throws(RedisFailure) {
     try context.append(bytes)
     hasOutput = true
-    awaitsReply = true
   }
 
   /// Writes what the socket takes.
@@ -85,10 +82,7 @@ package final class RedisConnection {
   /// broke throws after the last reply.
   package func takeReply() throws(RedisFailure) -> RedisReply? {
     while true {
-      if let reply = try context.nextReply() {
-        awaitsReply = false
-        return reply
-      }
+      if let reply = try context.nextReply() { return reply }
       if let broken { throw broken }
       guard hasMoreInput else { return nil }
       receive()

@@ -153,7 +153,7 @@ extension Shell {
     }
   }
 
-  /// The most that is read before the Engine's effects are performed: some 16 fillings of libpq's buffer.
+  /// The most that is read before the Engine's effects are performed: one filling of libpq's buffer.
   private static let inputLimit = 256 * 1024
 
   private func read(_ replication: ReplicationConnection) {

@@ -116,7 +116,7 @@ final class Shell {
     let wasHolding = gulp.isHolding
     // Stopping and waiting readers change what the Engine does with all the rest, and are rare.
     takeRequests()
-    // Replies free memory, end a gulp and tell whether more input is wanted at all.
+    // Replies free memory and tell whether more input is wanted at all.
     for target in targets.indices where polled.isReady(Place.firstTarget + target) { advanceRedis(target) }
     // Answers clear what waits at the barrier, before new changes queue behind it.
     if polled.isReady(Place.query) { advanceQuery() }
