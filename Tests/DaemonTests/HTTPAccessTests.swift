@@ -162,18 +162,50 @@ import Testing
     }
   }
 
-  private func leaveSocket(at path: String) throws {
+  private func leaveSocket(at path: String) throws { close(try boundSocket(at: path)) }
+
+  private func boundSocket(at path: String) throws -> Int32 {
     var name = sockaddr_un()
     name.sun_family = sa_family_t(AF_UNIX)
     unsafe withUnsafeMutableBytes(of: &name.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
     let result = unsafe withUnsafePointer(to: &name) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
     try #require(result == 0)
+    return descriptor
+  }
+
+  /// A Unix socket whose other end is closed refuses even a write of nothing, as that of an end of the request that comes
+  /// behind its head.
+  @Test func anAnswerCountsHoweverSoonTheServerCloses() async throws {
+    try await withSocketPath { path in
+      let listener = try boundSocket(at: path)
+      defer {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+      }
+      try #require(listen(listener, 16) == 0)
+      let requests = 2_000
+      Thread { answer(requests, at: listener) }.start()
+      var http = Configuration.HTTP()
+      http.listen = [.unix(path: path)]
+      for _ in 0..<requests { #expect(try await StatusClient(http).status() == "{}") }
+    }
+  }
+
+  private func answer(_ requests: Int, at listener: Int32) {
+    let text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    for _ in 0..<requests {
+      let connection = accept(listener, nil, nil)
+      guard connection >= 0 else { return }
+      var request = [UInt8](repeating: 0, count: 4_096)
+      _ = unsafe recv(connection, &request, request.count, 0)
+      _ = unsafe send(connection, text, text.utf8.count, Int32(MSG_NOSIGNAL))
+      close(connection)
+    }
   }
 
   @Test func aSocketOfSomebodyElseIsLeftAlone() async throws {

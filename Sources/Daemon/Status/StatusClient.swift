@@ -169,8 +169,8 @@ package struct StatusClient: Sendable {
     let connection = try await connection(to: address)
     do {
       return try await connection.executeThenClose { inbound, outbound in
-        try await outbound.write(.head(head(of: path)))
-        try await outbound.write(.end(nil))
+        // At once: whoever has answered and closed a Unix socket between the two fails the second, and with it the answer.
+        try await outbound.write(contentsOf: [.head(head(of: path)), .end(nil)])
         return try await answer(from: inbound)
       }
     } catch {
