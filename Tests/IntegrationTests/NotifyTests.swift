@@ -147,6 +147,50 @@ extension RealServers {
       try eventually("the outbox is empty") { try rowsInOutbox(installation) == "0" }
     }
 
+    @Test("what a crash takes back of a removal is read once more")
+    func crashBehindARemoval() throws {
+      // Nothing but a commit that waits for it writes the WAL within this test.
+      let installation = try installation { $0.postgresSettings = ["wal_writer_delay=10s"] }
+      let redis = try installation.redis.client()
+      try installation.postgres.query("INSERT INTO users VALUES (1)")
+      try eventually("the row is removed") { try rowsInOutbox(installation) == "0" }
+      let cdcd = try installation.cdcd
+      cdcd.process.signal(SIGSTOP)
+      defer { cdcd.process.signal(SIGCONT) }
+      try redis("SET", "user:1", "cached")
+      try installation.postgres.restart(.immediate)
+      #expect(try rowsInOutbox(installation) == "1")
+      cdcd.process.signal(SIGCONT)
+      try eventually("its key is deleted again") { try !redis.exists("user:1") }
+      try installation.expectSettled()
+      try eventually("the outbox is empty again") { try rowsInOutbox(installation) == "0" }
+    }
+
+    @Test("a read does not visit what was removed, though nobody vacuums")
+    func removedRows() throws {
+      let installation = try installation { $0.postgresSettings = ["autovacuum=off"] }
+      let postgres = installation.postgres
+      func count(_ column: String, of view: String) throws -> Int {
+        let ofOutbox = "schemaname = 'cdcd' AND relname = 'outbox'"
+        return try #require(Int(try postgres.value("SELECT \(column) FROM \(view) WHERE \(ofOutbox)")))
+      }
+      try installation.expectSettled()
+      let scans = try count("seq_scan", of: "pg_stat_user_tables")
+      let commits = 2_000
+      try postgres.query(
+        """
+        DO $$ BEGIN
+          FOR n IN 1..\(commits) LOOP INSERT INTO users VALUES (n); COMMIT; PERFORM pg_sleep(0.001); END LOOP;
+        END $$
+        """)
+      try installation.expectSettled()
+      try eventually("the outbox is empty, and that is counted") {
+        try count("n_tup_del", of: "pg_stat_user_tables") >= commits
+      }
+      #expect(try count("seq_scan", of: "pg_stat_user_tables") == scans)
+      #expect(try count("idx_tup_read", of: "pg_stat_user_indexes") < 10 * commits)
+    }
+
     @Test("a second cdcd waits for the lock, and takes over within seconds when the first one is frozen")
     func standby() throws {
       let installation = try installation()

@@ -54,7 +54,7 @@ extension Engine {
     return stream.outbox.unremoved.last { $0.position <= confirmed.position }
   }
 
-  /// A removal waits for the disk, and what is written meanwhile waits for the removal: there are few of them.
+  /// What is written meanwhile waits for the removal: there are few of them.
   private var removalDue: Int64 {
     isDraining ? now.monotonic : stream.outbox.removedAt + OutboxState.removalInterval
   }
