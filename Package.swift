@@ -94,13 +94,15 @@ let package = Package(
       ],
       swiftSettings: strict,
       linkerSettings: [
-        // A smaller file, and so less memory: its symbols are nobody's to look up, and relocations are packed.
+        // Less memory: its symbols are nobody's to look up, relocations are packed, and what it calls of the runtime
+        // and of libraries stands side by side (Benchmarks/link-order).
         .unsafeFlags(
           [
-            "-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker",
-            "pack-relative-relocs", "-Xlinker",
-            "--icf=safe",
-          ], .when(configuration: .release))
+            "--no-export-dynamic", "-z", "pack-relative-relocs", "--icf=safe",
+            "--symbol-ordering-file=\(Context.packageDirectory)/Benchmarks/link-order.txt",
+            "--no-warn-symbol-ordering",
+          ].reduce(into: ["-use-ld=lld"]) { flags, option in flags += ["-Xlinker", option] },
+          .when(configuration: .release))
       ]
     ),
     .executableTarget(

@@ -14,14 +14,14 @@ prepare_python() {
   fi
 }
 
-# A release build that is as new as the sources; its path is in $cdcd. CDCD_BINARY=path takes that one, builds nothing.
+# A static release build, as the package has it, as new as the sources; its path is in $cdcd. CDCD_BINARY=path takes that one, builds nothing.
 prepare_cdcd() {
   cdcd=${CDCD_BINARY:-.build/release/cdcd}
   if [[ -n ${CDCD_BINARY:-} ]]; then return 0; fi
   if [[ -x $cdcd && -z $(find Package.swift Sources -newer "$cdcd" -print -quit) ]]; then return 0; fi
   deploy/quickstart.d/install-packages "${build_packages[@]}"
   echo "Building cdcd for release (minutes, the first time)" >&2
-  if ! swift build --configuration release --product cdcd >"$server_folder/build.log" 2>&1; then
+  if ! swift build --configuration release --static-swift-stdlib --product cdcd >"$server_folder/build.log" 2>&1; then
     tail -n 40 "$server_folder/build.log" >&2
     exit 1
   fi
