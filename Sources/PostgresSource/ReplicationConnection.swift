@@ -28,11 +28,13 @@ package final class ReplicationConnection {
   init(_ session: Session, _ identity: SystemIdentity) {
     self.session = session
     self.identity = identity
+    transport = session.connection.transport
+    certainRoom = transport == .loopback ? 16 * 1024 : 64 * 1024
   }
 
   package var fileDescriptor: Int32 { session.fileDescriptor }
 
-  package var isUnixSocket: Bool { connection.isUnixSocket }
+  package let transport: Transport
 
   /// Whether `flush` is to be called when the socket is writable.
   package var wantsWrite: Bool { hasOutput || unsent != nil }
@@ -58,17 +60,17 @@ package final class ReplicationConnection {
       }
       if step == .stopped { return drained }
       if drained.messages == before.messages { break }
-      if !connection.isEncrypted, drained.bytes - before.bytes < ReplicationConnection.certainRoom { break }
+      if !connection.isEncrypted, drained.bytes - before.bytes < certainRoom { break }
     }
     mayHoldInput = false
     drained.exhausted = true
     return drained
   }
 
-  /// What a reading has room for at least, unless a long message is half there (`SourceConnector.widen`). One that brings less
-  /// has emptied the socket: to look once more would take the socket's lock from the walsender, and bring the few messages that
+  /// What a reading has room for at least, unless a long message is half there (`SourceConnector.widen`), in a socket's
+  /// narrow window as well (`narrowWindow`). One that brings less has emptied the socket: to look once more would take the socket's lock from the walsender, and bring the few messages that
   /// have come meanwhile. An encrypted connection may hold more, of which poll(2) does not tell.
-  private static let certainRoom = 64 * 1024
+  private let certainRoom: Int
 
   private enum Taken {
     case empty, stopped

@@ -1,3 +1,4 @@
+import Glibc
 import Invalidation
 import Testing
 
@@ -20,6 +21,43 @@ import Testing
       return failure.kind == .misconfigured && !failure.message.contains("geheim")
         && failure.message.contains("source.postgres")
     }
+  }
+
+  @Test(arguments: [
+    ("127.0.0.1", true), ("127.9.9.9", true), ("10.0.0.1", false), ("::1", true), ("::ffff:127.0.0.1", true),
+    ("::ffff:10.0.0.1", false), ("::2", false), ("2001:db8::1", false),
+  ])
+  func loopbackIsKnownByTheAddress(_ text: String, _ isLoopback: Bool) throws {
+    let host = try #require(SocketHost(address(text, port: 5432)))
+    #expect(host.isLoopback == isLoopback)
+    // The port is none of it.
+    #expect(host == SocketHost(address(text, port: 40_000)))
+  }
+
+  @Test func aUnixSocketHasNoHost() {
+    var storage = sockaddr_storage()
+    storage.ss_family = sa_family_t(AF_UNIX)
+    #expect(SocketHost(storage) == nil)
+  }
+
+  private func address(_ text: String, port: UInt16) -> sockaddr_storage {
+    var storage = sockaddr_storage()
+    unsafe withUnsafeMutableBytes(of: &storage) { bytes in
+      if text.contains(":") {
+        var name = sockaddr_in6()
+        name.sin6_family = sa_family_t(AF_INET6)
+        name.sin6_port = port.bigEndian
+        unsafe inet_pton(AF_INET6, text, &name.sin6_addr)
+        unsafe bytes.storeBytes(of: name, as: sockaddr_in6.self)
+      } else {
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_port = port.bigEndian
+        unsafe inet_pton(AF_INET, text, &name.sin_addr)
+        unsafe bytes.storeBytes(of: name, as: sockaddr_in.self)
+      }
+    }
+    return storage
   }
 
   @Test func settingsComeBehindTheUsersOwn() throws {

@@ -1,23 +1,36 @@
-/// While much arrives, the replication socket is read once a millisecond or so, and then until nothing is left. A walsender
-/// with a backlog wakes a reader that waits for it with every message, and pays for that more than for decoding; left
-/// alone for a moment it fills the socket's buffer instead. Where little arrives there is no backlog, and a pause would
+import PostgresSource
+
+/// While much arrives, the replication socket is left alone for some milliseconds at a time, and then read until nothing is left.
+/// A walsender with a backlog wakes a reader that waits for it with every message, and pays for that more than for
+/// decoding; left alone it fills the socket's buffer instead. Where little arrives there is no backlog, and a pause would
 /// only add delay.
 struct Gulp {
   /// So many bytes a millisecond are much: tens of thousands of small transactions a second.
-  private static let enough: Int64 = 16 * 1024
-  /// Nanoseconds. A Unix socket has room for some 277 small messages (212,992 bytes with the kernel's own for each), which
-  /// a walsender sends in half a millisecond, to wait then.
-  static let overTCP: Int64 = 1_000_000
-  static let overUnixSocket: Int64 = 250_000
+  private static let enough: Int64 = 8 * 1024
 
-  let pause: Int64
+  /// In nanoseconds: how long the first pause is, and how long those that follow it without a break may become, each
+  /// twice the one before.
+  private let shortest: Int64
+  private let longest: Int64
+  private(set) var pause: Int64
   /// When the pause ends, on the monotonic clock in nanoseconds; nil when there is none.
   private(set) var end: Int64?
   /// What was read since then.
   private var bytes = 0
   private var since: Int64 = 0
 
-  init(pause: Int64 = Gulp.overTCP) { self.pause = pause }
+  init(over transport: Transport) {
+    switch transport {
+    // There is room for some 277 small messages (212,992 bytes with the kernel's own for each), which a walsender sends in
+    // half a millisecond, to wait then.
+    case .unixSocket: (shortest, longest) = (250_000, 250_000)
+    // One that sends each message singly fills the narrow window in two to three milliseconds; what it sends in the rest of a
+    // pause is put together.
+    case .loopback: (shortest, longest) = (4_000_000, 16_000_000)
+    case .network: (shortest, longest) = (1_000_000, 1_000_000)
+    }
+    pause = shortest
+  }
 
   var isHolding: Bool { end != nil }
 
@@ -25,10 +38,12 @@ struct Gulp {
   mutating func read(_ count: Int, exhausted: Bool, now: Int64) {
     bytes += count
     guard exhausted else { return }
-    if Int64(bytes) * Gulp.overTCP >= Gulp.enough * pause {
+    if Int64(bytes) * 1_000_000 >= Gulp.enough * pause {
       end = now + pause
+      pause = min(2 * pause, longest)
       bytes = 0
     } else if now - since >= pause {
+      pause = shortest
       since = now
       bytes = 0
     }

@@ -139,7 +139,7 @@ extension Shell {
   private func slotVerified(_ position: LSN) {
     guard case .verifying(let replication) = source else { return }
     source = .streaming(replication)
-    gulp = Gulp(pause: replication.isUnixSocket ? Gulp.overUnixSocket : Gulp.overTCP)
+    gulp = Gulp(over: replication.transport)
     handle(.replicationStarted(confirmedFlush: position))
   }
 

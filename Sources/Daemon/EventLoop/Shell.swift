@@ -39,7 +39,7 @@ final class Shell {
   /// Targets with bytes that were appended and not offered to the socket yet.
   var unflushed: [Int] = []
   /// Whether the replication socket is left alone for a moment.
-  var gulp = Gulp()
+  var gulp = Gulp(over: .network)
   var outcome: EventLoop.Outcome?
   let notices: NoticeLog
 
