@@ -5,8 +5,11 @@ import PostgresSource
 /// decoding; left alone it fills the socket's buffer instead. Where little arrives there is no backlog, and a pause would
 /// only add delay.
 struct Gulp {
-  /// So many bytes a millisecond are much: tens of thousands of small transactions a second.
-  private static let enough: Int64 = 8 * 1024
+  /// So many messages a millisecond are much: tens of thousands of small transactions a second. Of large ones there are fewer, and
+  /// what the server pays for each is little beside its bytes.
+  private static let enough: Int64 = 64
+  /// Of so many bytes in one pause the server's own buffer is soon full, and it waits.
+  private static let plenty = 768 * 1024
 
   /// In nanoseconds: how long the first pause is, and how long those that follow it without a break may become, each
   /// twice the one before.
@@ -16,6 +19,7 @@ struct Gulp {
   /// When the pause ends, on the monotonic clock in nanoseconds; nil when there is none.
   private(set) var end: Int64?
   /// What was read since then.
+  private var messages = 0
   private var bytes = 0
   private var since: Int64 = 0
 
@@ -34,19 +38,22 @@ struct Gulp {
 
   var isHolding: Bool { end != nil }
 
-  /// `count` bytes were read, and nothing is left if it is `exhausted`.
-  mutating func read(_ count: Int, exhausted: Bool, now: Int64) {
-    bytes += count
+  /// So much was read, and nothing is left if it is `exhausted`.
+  mutating func read(messages count: Int, bytes size: Int, exhausted: Bool, now: Int64) {
+    messages += count
+    bytes += size
     guard exhausted else { return }
-    if Int64(bytes) * 1_000_000 >= Gulp.enough * pause {
+    if Int64(messages) * 1_000_000 >= Gulp.enough * pause {
       end = now + pause
-      pause = min(2 * pause, longest)
-      bytes = 0
+      pause = bytes < Gulp.plenty ? min(2 * pause, longest) : max(pause / 2, shortest)
     } else if now - since >= pause {
       pause = shortest
       since = now
-      bytes = 0
+    } else {
+      return
     }
+    messages = 0
+    bytes = 0
   }
 
   func isOver(at now: Int64) -> Bool { end.map { now >= $0 } ?? false }

@@ -162,7 +162,9 @@ extension Shell {
       let drained = try replication.drain(into: &engine, limit: Shell.inputLimit, clock: Clock.now)
       if drained.exhausted { tell(.inputDrained) }
       performEffects()
-      gulp.read(drained.bytes, exhausted: drained.exhausted, now: Clock.monotonic())
+      gulp.read(
+        messages: drained.messages, bytes: drained.bytes, exhausted: drained.exhausted, now: Clock.monotonic()
+      )
     } catch {
       failSource(error)
     }
