@@ -58,6 +58,7 @@ def measure(names, options, folder):
         "machine": machine(),
         "servers": servers.versions(),
         "cdcd": version(binary),
+        "commit": os.environ["BENCHMARK_COMMIT"],
         "command": shlex.join(["Benchmarks/run", *sys.argv[1:]]),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -38,5 +38,5 @@ def targets_table(targets):
 
 def conditions(run):
     """One line: when, where, with what."""
-    parts = [run["date"], run["machine"], run["servers"], f"cdcd {run['cdcd']}", f"`{run['command']}`"]
-    return "; ".join(parts)
+    cdcd = " ".join(filter(None, ["cdcd", run["cdcd"], run["commit"]]))
+    return "; ".join([run["date"], run["machine"], run["servers"], cdcd, f"`{run['command']}`"])

@@ -1,6 +1,6 @@
 """Every contender, in the order of the tables."""
 
-from contenders.bare_readers import EagerReader, GulpingReader
+from contenders.bare_readers import EagerReader, GulpingReader, NarrowReader
 from contenders.cdcd import CDCD, CDCDNotify, CDCDWal2json
 from contenders.debezium import Debezium, DebeziumAsItComes, DebeziumLowLatency
 from contenders.decoding_alone import DecodingAlone
@@ -18,6 +18,7 @@ CONTENDERS = [
     CDCDWal2json,
     CDCDNotify,
     GulpingReader,
+    NarrowReader,
     EagerReader,
     PgRecvlogical,
     PgRecvlogicalStreaming,

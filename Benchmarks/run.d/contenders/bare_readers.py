@@ -11,16 +11,26 @@ class GulpingReader(Contender):
         " Redis. A status update each second. It ends when the marker has been received."
     )
     deletes_keys = False
-    pause = 0.001
+    options = ["--pause", 0.001]
 
     def command(self, backlog):
         script = PEERS / "read_socket.py"
         address = self.place.addresses.postgres
-        return [self.place.python, script, address, self.slot, PUBLICATION, "--pause", self.pause]
+        return [self.place.python, script, address, self.slot, PUBLICATION, *self.options]
+
+
+class NarrowReader(GulpingReader):
+    name = "narrow-reader"
+    title = "Bare socket, narrow window"
+    tuning = (
+        "The same with a receive buffer of 40 KiB, as cdcd has on loopback, and 12 ms of sleep, then read until nothing is left:"
+        " the walsender finds its window closed, and puts together what it sends."
+    )
+    options = ["--pause", 0.012, "--receive-buffer", 40 * 1024]
 
 
 class EagerReader(GulpingReader):
     name = "eager-reader"
     title = "Bare socket, eager"
     tuning = "The same without the sleep: it wakes for whatever has arrived."
-    pause = 0
+    options = []

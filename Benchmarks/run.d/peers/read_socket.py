@@ -1,5 +1,5 @@
 """Reads a replication stream from the bare socket and does nothing with it, until the marker has come: the limit of
-the walsender. Usage: read_socket.py POSTGRES SLOT PUBLICATION --pause SECONDS"""
+the walsender. Usage: read_socket.py POSTGRES SLOT PUBLICATION --pause SECONDS --receive-buffer BYTES"""
 
 import argparse
 import socket
@@ -20,13 +20,15 @@ TAIL_BYTES = 4096
 STATUS_SECONDS = 1
 
 
-def connect(parameters):
+def connect(parameters, receive_buffer):
     if parameters["host"].startswith("/"):
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(f"{parameters['host']}/.s.PGSQL.{parameters['port']}")
     else:
         connection = socket.create_connection((parameters["host"], int(parameters["port"])))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if receive_buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     return connection
 
 
@@ -69,7 +71,8 @@ def send_status(connection):
     connection.sendall(b"d" + struct.pack(">IcQQQQB", 4 + 34, b"r", 0, 0, 0, 0, 0))
 
 
-def read_to_the_marker(connection, pause):
+def read_to_the_marker(connection, pause, window):
+    """A reading that fills at least half of the `window`, if there is one, is followed by another one without a pause."""
     buffer = bytearray(BUFFER_BYTES)
     view = memoryview(buffer)
     # The end of what came before stays in front of what comes next: the marker may come in two parts.
@@ -86,7 +89,7 @@ def read_to_the_marker(connection, pause):
         if time.monotonic() > status_due:
             send_status(connection)
             status_due += STATUS_SECONDS
-        if pause:
+        if pause and not (window and count > window / 2):
             time.sleep(pause)
 
 
@@ -95,11 +98,12 @@ def main():
     for name in ("postgres", "slot", "publication"):
         parser.add_argument(name)
     parser.add_argument("--pause", type=float, default=0)
+    parser.add_argument("--receive-buffer", type=int, default=0)
     arguments = parser.parse_args()
     parameters = psycopg2.extensions.parse_dsn(arguments.postgres)
-    connection = connect(parameters)
+    connection = connect(parameters, arguments.receive_buffer)
     start_replication(connection, parameters, arguments.slot, arguments.publication)
-    read_to_the_marker(connection, arguments.pause)
+    read_to_the_marker(connection, arguments.pause, arguments.receive_buffer)
 
 
 if __name__ == "__main__":
