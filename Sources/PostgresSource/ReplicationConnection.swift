@@ -11,6 +11,12 @@ package final class ReplicationConnection {
     package var messages = 0
     /// Nothing is left, neither in libpq's buffer nor, a moment ago, in the socket's.
     package var exhausted = false
+
+    package init(bytes: Int = 0, messages: Int = 0, exhausted: Bool = false) {
+      self.bytes = bytes
+      self.messages = messages
+      self.exhausted = exhausted
+    }
   }
 
   let session: Session

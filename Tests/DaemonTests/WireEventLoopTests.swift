@@ -58,28 +58,28 @@ import Testing
 
   @Test func aGulpPausesWhereMuchArrivesWithinAMillisecond() {
     var gulp = Gulp(over: .network)
-    gulp.read(messages: 50, bytes: 5_000, exhausted: true, now: 1_000_000)
+    gulp.read(.init(bytes: 5_000, messages: 50, exhausted: true), isBehind: true, now: 1_000_000)
     #expect(!gulp.isHolding)
     // Later, and alone.
-    gulp.read(messages: 50, bytes: 5_000, exhausted: true, now: 2_500_000)
-    gulp.read(messages: 50, bytes: 5_000, exhausted: true, now: 4_000_000)
-    gulp.read(messages: 50, bytes: 5_000, exhausted: true, now: 4_200_000)
+    gulp.read(.init(bytes: 5_000, messages: 50, exhausted: true), isBehind: true, now: 2_500_000)
+    gulp.read(.init(bytes: 5_000, messages: 50, exhausted: true), isBehind: true, now: 4_000_000)
+    gulp.read(.init(bytes: 5_000, messages: 50, exhausted: true), isBehind: true, now: 4_200_000)
     #expect(!gulp.isHolding)
-    gulp.read(messages: 50, bytes: 5_000, exhausted: true, now: 4_500_000)
+    gulp.read(.init(bytes: 5_000, messages: 50, exhausted: true), isBehind: true, now: 4_500_000)
     #expect(gulp.end == 5_500_000)
     #expect(!gulp.isOver(at: 5_499_999) && gulp.isOver(at: 5_500_000))
     gulp.release()
     #expect(!gulp.isHolding)
-    gulp.read(messages: 50, bytes: 5_000, exhausted: true, now: 5_600_000)
+    gulp.read(.init(bytes: 5_000, messages: 50, exhausted: true), isBehind: true, now: 5_600_000)
     #expect(!gulp.isHolding)
   }
 
   @Test func aGulpOfAUnixSocketIsShorter() {
     var gulp = Gulp(over: .unixSocket)
-    gulp.read(messages: 10, bytes: 1_000, exhausted: true, now: 1_000_000)
-    gulp.read(messages: 15, bytes: 1_500, exhausted: true, now: 1_200_000)
+    gulp.read(.init(bytes: 1_000, messages: 10, exhausted: true), isBehind: true, now: 1_000_000)
+    gulp.read(.init(bytes: 1_500, messages: 15, exhausted: true), isBehind: true, now: 1_200_000)
     #expect(!gulp.isHolding)
-    gulp.read(messages: 10, bytes: 1_000, exhausted: true, now: 1_240_000)
+    gulp.read(.init(bytes: 1_000, messages: 10, exhausted: true), isBehind: true, now: 1_240_000)
     #expect(gulp.end == 1_490_000)
   }
 
@@ -88,15 +88,15 @@ import Testing
     var now: Int64 = 10_000_000
     var pauses: [Int64] = []
     for _ in 0..<5 {
-      gulp.read(messages: 2000, bytes: 200_000, exhausted: true, now: now)
+      gulp.read(.init(bytes: 200_000, messages: 2000, exhausted: true), isBehind: true, now: now)
       pauses.append((gulp.end ?? now) - now)
       now += pauses.last ?? 0
       gulp.release()
     }
     #expect(pauses == [4_000_000, 8_000_000, 16_000_000, 16_000_000, 16_000_000])
-    gulp.read(messages: 10, bytes: 1_000, exhausted: true, now: now + 20_000_000)
+    gulp.read(.init(bytes: 1_000, messages: 10, exhausted: true), isBehind: true, now: now + 20_000_000)
     #expect(!gulp.isHolding)
-    gulp.read(messages: 2000, bytes: 200_000, exhausted: true, now: now + 20_100_000)
+    gulp.read(.init(bytes: 200_000, messages: 2000, exhausted: true), isBehind: true, now: now + 20_100_000)
     #expect(gulp.end == now + 24_100_000)
   }
 
@@ -105,7 +105,7 @@ import Testing
     var now: Int64 = 10_000_000
     var pauses: [Int64] = []
     for bytes in [200_000, 200_000, 200_000, 800_000, 800_000, 800_000, 200_000] {
-      gulp.read(messages: 2_000, bytes: bytes, exhausted: true, now: now)
+      gulp.read(.init(bytes: bytes, messages: 2_000, exhausted: true), isBehind: true, now: now)
       pauses.append((gulp.end ?? now) - now)
       now += pauses.last ?? 0
       gulp.release()
@@ -113,17 +113,28 @@ import Testing
     #expect(pauses.map { $0 / 1_000_000 } == [4, 8, 16, 16, 8, 4, 4])
   }
 
+  @Test func pausesStayShortWhileNobodyIsBehind() {
+    var gulp = Gulp(over: .loopback)
+    var now: Int64 = 10_000_000
+    for isBehind in [true, true, false, false, false] {
+      gulp.read(.init(bytes: 50_000, messages: 2_000, exhausted: true), isBehind: isBehind, now: now)
+      now = gulp.end ?? now
+      gulp.release()
+    }
+    #expect(now == 10_000_000 + (4 + 8 + 16 + 8 + 4) * 1_000_000)
+  }
+
   @Test func aFewLargeMessagesAreNoFlood() {
     var gulp = Gulp(over: .loopback)
-    gulp.read(messages: 200, bytes: 2_000_000, exhausted: true, now: 10_000_000)
+    gulp.read(.init(bytes: 2_000_000, messages: 200, exhausted: true), isBehind: true, now: 10_000_000)
     #expect(!gulp.isHolding)
   }
 
   @Test func aGulpGoesOnReadingUntilNothingIsLeft() {
     var gulp = Gulp(over: .network)
-    gulp.read(messages: 10000, bytes: 1_000_000, exhausted: false, now: 1_000_000)
+    gulp.read(.init(bytes: 1_000_000, messages: 10000, exhausted: false), isBehind: true, now: 1_000_000)
     #expect(!gulp.isHolding)
-    gulp.read(messages: 1, bytes: 1, exhausted: true, now: 1_000_100)
+    gulp.read(.init(bytes: 1, messages: 1, exhausted: true), isBehind: true, now: 1_000_100)
     #expect(gulp.end == 2_000_100)
   }
 }

@@ -11,8 +11,7 @@ struct Gulp {
   /// Of so many bytes in one pause the server's own buffer is soon full, and it waits.
   private static let plenty = 768 * 1024
 
-  /// In nanoseconds: how long the first pause is, and how long those that follow it without a break may become, each
-  /// twice the one before.
+  /// In nanoseconds: how long a pause is, and how long those of a backlog may become, each twice the one before.
   private let shortest: Int64
   private let longest: Int64
   private(set) var pause: Int64
@@ -38,14 +37,14 @@ struct Gulp {
 
   var isHolding: Bool { end != nil }
 
-  /// So much was read, and nothing is left if it is `exhausted`.
-  mutating func read(messages count: Int, bytes size: Int, exhausted: Bool, now: Int64) {
-    messages += count
-    bytes += size
-    guard exhausted else { return }
+  /// So much was read, of changes that were committed a while ago if the stream `isBehind`.
+  mutating func read(_ drained: ReplicationConnection.Drained, isBehind: Bool, now: Int64) {
+    messages += drained.messages
+    bytes += drained.bytes
+    guard drained.exhausted else { return }
     if Int64(messages) * 1_000_000 >= Gulp.enough * pause {
       end = now + pause
-      pause = bytes < Gulp.plenty ? min(2 * pause, longest) : max(pause / 2, shortest)
+      pause = isBehind && bytes < Gulp.plenty ? min(2 * pause, longest) : max(pause / 2, shortest)
     } else if now - since >= pause {
       pause = shortest
       since = now

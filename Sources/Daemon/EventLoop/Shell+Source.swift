@@ -162,9 +162,8 @@ extension Shell {
       let drained = try replication.drain(into: &engine, limit: Shell.inputLimit, clock: Clock.now)
       if drained.exhausted { tell(.inputDrained) }
       performEffects()
-      gulp.read(
-        messages: drained.messages, bytes: drained.bytes, exhausted: drained.exhausted, now: Clock.monotonic()
-      )
+      let now = Clock.now()
+      gulp.read(drained, isBehind: engine.isBehind(at: now), now: now.monotonic)
     } catch {
       failSource(error)
     }

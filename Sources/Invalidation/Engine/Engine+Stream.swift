@@ -48,6 +48,7 @@ extension Engine {
   mutating func begin(xid: UInt32, position: LSN, commitTime: Int64) {
     if stream.transaction != nil { malformed("a Begin inside a transaction") }
     stream.transaction = StreamState.Transaction(xid: xid, position: position, commitTime: commitTime)
+    stream.newestCommit = commitTime
   }
 
   mutating func place(_ relation: Relation) {

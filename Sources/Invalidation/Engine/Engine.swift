@@ -128,6 +128,9 @@ package struct Engine: Sendable {
     source.phase == .streaming && !barrier.isFull && stream.unplaced == nil && hasRoomInBatches
   }
 
+  /// Whether the stream tells of what was committed a while ago; by two clocks, where the server is another machine.
+  package func isBehind(at now: Moment) -> Bool { now.wall - stream.newestCommit > 100_000 }
+
   /// Whether what is on the way to Redis leaves room for more.
   var hasRoomInBatches: Bool {
     targets.allSatisfy { $0.unacknowledgedBytes < RedisTarget.unacknowledgedLimit }

@@ -28,6 +28,9 @@ struct StreamState: Sendable {
     var changedTables: Set<TableName> = []
   }
 
+  /// When the transaction that was told of last committed.
+  var newestCommit: Int64 = .min / 2
+
   var known: [TableName: KnownRelation] = [:]
   var relations: [BoundRelation] = []
   /// By relation: the index into `Statistics.tables`, or -1 for a table without rules.
