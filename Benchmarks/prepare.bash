@@ -2,6 +2,9 @@
 # and Benchmarks/race-lab, from the root of the repository and after deploy/quickstart.d/{packages,servers}.bash.
 # shellcheck shell=bash disable=SC2034,SC2154
 
+# Modules of both harnesses.
+export PYTHONPATH=$PWD/Benchmarks/shared.d
+
 # Python with the packages of a requirements file, in a folder of its own.
 # Usage: prepare_python FOLDER REQUIREMENTS
 prepare_python() {

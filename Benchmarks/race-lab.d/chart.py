@@ -6,35 +6,27 @@ import textwrap
 from html import escape
 
 from report import two_digits
+from style import TEXT_AND_LINES
 
 WIDTH = 880
 TOP = 112
 ROW = 30
 LABELS = 200  # Width of the remedies' names.
 
-STYLE = """
-text { font: 12px -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", Arial, sans-serif; fill: var(--text) }
-.title { font-size: 17px; font-weight: 600 }
-.panel { font-weight: 600 }
-.quiet { fill: var(--quiet); font-size: 11px }
+STYLE = (
+    TEXT_AND_LINES
+    + """
 .own { font-weight: 600 }
-.end { text-anchor: end }
-.middle { text-anchor: middle }
-.page { fill: var(--page); stroke: var(--line) }
-.band { fill: var(--band) }
-.grid { stroke: var(--line) }
-.axis { stroke: var(--quiet) }
 .zero { fill: var(--page); stroke: var(--quiet); stroke-width: 1.5 }
 .stale { fill: #8cc5ee } .stuck { fill: #0b5fa5 }
 .race { fill: #d1495b } .crash { fill: #8e5bb5 } .bypass { fill: #e8a33d } .untold { fill: #8a8f98 }
 .select { fill: #5a9a78 }
 .between { stroke: #8cc5ee; stroke-width: 2 }
-svg { --page: #ffffff; --band: #f3f6fa; --line: #d8dee4; --text: #1f2328; --quiet: #59636e }
 @media (prefers-color-scheme: dark) {
-  svg { --page: #0d1117; --band: #161d27; --line: #30363d; --text: #e6edf3; --quiet: #9198a1 }
   .stale { fill: #5b9bd0 } .stuck { fill: #c4e4ff } .between { stroke: #3f6f99 }
 }
 """
+)
 
 
 class Panel:

@@ -1,19 +1,15 @@
 """What runs besides the application: a consumer written in Python, or cdcd with a probe of its promises."""
 
-import errno
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from array import array
 from pathlib import Path
 
 import psycopg2
 
+from loopback import free_port, http_status
 from waiting import LabFailure, wait_until
 from workload import obey_the_lab
 
@@ -21,18 +17,6 @@ from workload import obey_the_lab
 def run_consumer(remedy, lab, ready):
     obey_the_lab()
     remedy.consume(lab, ready)
-
-
-def free_port():
-    """One outside the range from which the kernel takes the ports of clients, which this lab has many of."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
 
 
 class CDCD:
@@ -119,17 +103,6 @@ def probe_settled(settings, url, stop, folder):
             answers.extend((asked_at, time.monotonic_ns()))
         stop.wait(0.2)
     (Path(folder) / "settled").write_bytes(answers.tobytes())
-
-
-def http_status(url, timeout=2):
-    """The status of the answer; None when there is none."""
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return None
 
 
 class CPUMeter:

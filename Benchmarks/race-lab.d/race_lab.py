@@ -12,6 +12,7 @@ from pathlib import Path
 
 import chart
 import report
+from command_line import names_of
 from judge import ImpossibleHistory
 from lab import Lab, Settings
 from measures import Measures
@@ -148,7 +149,7 @@ def parse_arguments():
     names = ", ".join(BY_NAME)
     parser = argparse.ArgumentParser(prog="Benchmarks/race-lab", epilog="With --check alone it runs its own tests.")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SECONDS} s of load each, not {FULL_SECONDS}")
-    parser.add_argument("--only", type=known_remedies, metavar="NAME,...", help=f"of {names}")
+    parser.add_argument("--only", type=names_of(BY_NAME, "remedy"), metavar="NAME,...", help=f"of {names}")
     parser.add_argument("--seconds", type=float, help="of load for each remedy")
     parser.add_argument("--readers", type=int, default=8)
     parser.add_argument("--writers", type=int, default=8)
@@ -172,14 +173,6 @@ def parse_arguments():
     if arguments.update_readme and not is_complete(arguments):
         parser.error("README.md gets complete runs only: --update-readme goes without --quick, --only and --seconds")
     return arguments
-
-
-def known_remedies(text):
-    names = text.split(",")
-    unknown = [name for name in names if name not in BY_NAME]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"there is no remedy {unknown[0]}; there are {', '.join(BY_NAME)}")
-    return names
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import report
+from command_line import names_of
 from contenders import BY_NAME as CONTENDERS
 from contenders.contender import Place
 from failure import BenchmarkFailure
@@ -156,17 +157,6 @@ def parse_arguments():
             "README.md gets complete runs of all scenarios only: --update-readme goes alone, or with --redraw"
         )
     return arguments
-
-
-def names_of(known, kind):
-    def parse(text):
-        names = text.split(",")
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"there is no {kind} {unknown[0]}; there are {', '.join(known)}")
-        return names
-
-    return parse
 
 
 if __name__ == "__main__":

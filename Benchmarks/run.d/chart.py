@@ -5,20 +5,14 @@ import math
 import textwrap
 from html import escape
 
+from style import TEXT_AND_LINES
+
 WIDTH = 880
 
-STYLE = """
-text { font: 12px -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", Arial, sans-serif; fill: var(--text) }
-.title { font-size: 17px; font-weight: 600 }
-.panel { font-weight: 600 }
-.quiet { fill: var(--quiet); font-size: 11px }
+STYLE = (
+    TEXT_AND_LINES
+    + """
 .strong { font-weight: 600 }
-.end { text-anchor: end }
-.middle { text-anchor: middle }
-.page { fill: var(--page); stroke: var(--line) }
-.band { fill: var(--band) }
-.grid { stroke: var(--line) }
-.axis { stroke: var(--quiet) }
 .limit { stroke: var(--quiet); stroke-dasharray: 3 3 }
 .spread { stroke: var(--text); stroke-width: 1.2 }
 .break { stroke: var(--page); stroke-width: 3 }
@@ -29,18 +23,17 @@ text { font: 12px -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", Arial, 
 .line.third { fill: none; stroke: #e8a33d } .line.fourth { fill: none; stroke: #d1495b }
 .curve { fill: none; stroke-width: 1.6; stroke-linejoin: round }
 .strong.curve { stroke-width: 2.8 }
-svg { --page: #ffffff; --band: #f3f6fa; --line: #d8dee4; --text: #1f2328; --quiet: #59636e;
-  --own0: #0b5fa5; --own1: #3f9be0; --own2: #6b7fd7; --peer0: #6b7280; --peer1: #d1495b; --peer2: #e8a33d;
+svg { --own0: #0b5fa5; --own1: #3f9be0; --own2: #6b7fd7; --peer0: #6b7280; --peer1: #d1495b; --peer2: #e8a33d;
   --peer3: #5a9a78; --peer4: #8e5bb5; --peer5: #b0763a; --peer6: #2a9d9d; --peer7: #c76fa8 }
 @media (prefers-color-scheme: dark) {
-  svg { --page: #0d1117; --band: #161d27; --line: #30363d; --text: #e6edf3; --quiet: #9198a1;
-    --own0: #6cb6ff; --own1: #a5d0ff; --own2: #a3b1f5; --peer0: #aab2bd; --peer1: #ef7d8c; --peer2: #f0bd6b;
+  svg { --own0: #6cb6ff; --own1: #a5d0ff; --own2: #a3b1f5; --peer0: #aab2bd; --peer1: #ef7d8c; --peer2: #f0bd6b;
     --peer3: #86c7a5; --peer4: #bd94dc; --peer5: #d3a06b; --peer6: #6fd0d0; --peer7: #e3a4cb }
   .own { fill: #6cb6ff } .peer { fill: #3f6f99 } .bound { fill: #59636e }
   .first { fill: #6cb6ff } .second { fill: #3f6f99 }
   .line.first { stroke: #6cb6ff } .line.second { stroke: #5b9bd0 }
 }
 """
+)
 
 
 def text(x, y, content, style=""):

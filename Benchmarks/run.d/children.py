@@ -1,11 +1,8 @@
 """Child processes: started so that they end with the harness, and ended by their own pid."""
 
 import ctypes
-import errno
 import os
-import random
 import signal
-import socket
 import subprocess
 
 PR_SET_PDEATHSIG = 1
@@ -51,15 +48,3 @@ def exit_status(process):
 def last_lines(log, count=20):
     with open(log, errors="replace") as file:
         return "\n".join(file.read().splitlines()[-count:])
-
-
-def free_port():
-    """One outside the range from which the kernel takes the ports of clients."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise

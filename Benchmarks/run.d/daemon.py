@@ -1,10 +1,10 @@
 """cdcd: its file, its set-up, and its process."""
 
-import urllib.error
 import urllib.request
 
 import children
 from failure import BenchmarkFailure, wait_until
+from loopback import free_port, http_status
 
 USERS_RULE = """\
   - table: public.users
@@ -29,7 +29,7 @@ class Daemon:
 
     def __init__(self, binary, folder, name, addresses, **options):
         """`options`: those of `configuration`."""
-        self._port = children.free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.configuration_path = folder / f"{name}.yaml"
         self.configuration_path.write_text(configuration(addresses, self._port, **options))
@@ -83,14 +83,3 @@ class Daemon:
         if self.process:
             children.stop(self.process)
             self.process = None
-
-
-def http_status(url, timeout=2):
-    """The status of the answer; None when there is none."""
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return None
