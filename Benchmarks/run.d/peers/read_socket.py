@@ -15,8 +15,9 @@ from workloads import MARKER_NAME  # noqa: E402
 
 MARKER = MARKER_NAME.encode()
 BUFFER_BYTES = 4 << 20
-# The marker is in the last transaction, so it is among the last bytes that have come when the stream falls silent.
-TAIL_BYTES = 4096
+# The marker is in the last transaction, so it is among the last bytes that have come when the stream falls silent; its row
+# may be as wide as any.
+TAIL_BYTES = 64 << 10
 STATUS_SECONDS = 1
 
 
