@@ -124,6 +124,12 @@ import Testing
     #expect(now == 10_000_000 + (4 + 8 + 16 + 8 + 4) * 1_000_000)
   }
 
+  @Test func manyLargeMessagesAreReadWithoutAPause() {
+    var gulp = Gulp(over: .loopback)
+    gulp.read(.init(bytes: 2_400_000, messages: 400, exhausted: true), isBehind: true, now: 10_000_000)
+    #expect(!gulp.isHolding)
+  }
+
   @Test func aFewLargeMessagesAreNoFlood() {
     var gulp = Gulp(over: .loopback)
     gulp.read(.init(bytes: 2_000_000, messages: 200, exhausted: true), isBehind: true, now: 10_000_000)

@@ -5,9 +5,11 @@ import PostgresSource
 /// decoding; left alone it fills the socket's buffer instead. Where little arrives there is no backlog, and a pause would
 /// only add delay.
 struct Gulp {
-  /// So many messages a millisecond are much: tens of thousands of small transactions a second. Of large ones there are fewer, and
-  /// what the server pays for each is little beside its bytes.
+  /// So many messages a millisecond are much: tens of thousands of small transactions a second.
   private static let enough: Int64 = 64
+  /// Of messages of so many bytes on average, what the server pays for each is little beside its bytes, and its own buffer is
+  /// full before the pause is over.
+  private static let large = 2 * 1024
   /// Of so many bytes in one pause the server's own buffer is soon full, and it waits.
   private static let plenty = 768 * 1024
 
@@ -42,7 +44,7 @@ struct Gulp {
     messages += drained.messages
     bytes += drained.bytes
     guard drained.exhausted else { return }
-    if Int64(messages) * 1_000_000 >= Gulp.enough * pause {
+    if Int64(messages) * 1_000_000 >= Gulp.enough * pause, bytes < messages * Gulp.large {
       end = now + pause
       pause = isBehind && bytes < Gulp.plenty ? min(2 * pause, longest) : max(pause / 2, shortest)
     } else if now - since >= pause {
