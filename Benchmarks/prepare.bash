@@ -1,5 +1,6 @@
-# What a benchmark needs before it can start: its Python, a release build of cdcd, Debezium. Sourced by Benchmarks/run
-# and Benchmarks/race-lab, from the root of the repository and after deploy/quickstart.d/{packages,servers}.bash.
+# What a benchmark needs before it can start: its Python, a release build of cdcd, Debezium. Sourced by Benchmarks/run,
+# Benchmarks/race-lab and Benchmarks/link-order, from the root of the repository and after
+# deploy/quickstart.d/{packages,servers}.bash.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # Modules of both harnesses.
@@ -17,7 +18,8 @@ prepare_python() {
   fi
 }
 
-# A static release build, as the package has it, as new as the sources; its path is in $cdcd. CDCD_BINARY=path takes that one, builds nothing.
+# A static release build, as the package has it, that is as new as the sources; its path is in $cdcd. CDCD_BINARY=path
+# takes that one, builds nothing.
 prepare_cdcd() {
   cdcd=${CDCD_BINARY:-.build/release/cdcd}
   if [[ -n ${CDCD_BINARY:-} ]]; then return 0; fi

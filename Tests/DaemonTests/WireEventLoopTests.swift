@@ -88,7 +88,7 @@ import Testing
     var now: Int64 = 10_000_000
     var pauses: [Int64] = []
     for _ in 0..<5 {
-      gulp.read(.init(bytes: 200_000, messages: 2000, exhausted: true), isBehind: true, now: now)
+      gulp.read(.init(bytes: 200_000, messages: 2_000, exhausted: true), isBehind: true, now: now)
       pauses.append((gulp.end ?? now) - now)
       now += pauses.last ?? 0
       gulp.release()
@@ -96,7 +96,7 @@ import Testing
     #expect(pauses == [4_000_000, 8_000_000, 16_000_000, 16_000_000, 16_000_000])
     gulp.read(.init(bytes: 1_000, messages: 10, exhausted: true), isBehind: true, now: now + 20_000_000)
     #expect(!gulp.isHolding)
-    gulp.read(.init(bytes: 200_000, messages: 2000, exhausted: true), isBehind: true, now: now + 20_100_000)
+    gulp.read(.init(bytes: 200_000, messages: 2_000, exhausted: true), isBehind: true, now: now + 20_100_000)
     #expect(gulp.end == now + 24_100_000)
   }
 
@@ -138,7 +138,7 @@ import Testing
 
   @Test func aGulpGoesOnReadingUntilNothingIsLeft() {
     var gulp = Gulp(over: .network)
-    gulp.read(.init(bytes: 1_000_000, messages: 10000, exhausted: false), isBehind: true, now: 1_000_000)
+    gulp.read(.init(bytes: 1_000_000, messages: 10_000, exhausted: false), isBehind: true, now: 1_000_000)
     #expect(!gulp.isHolding)
     gulp.read(.init(bytes: 1, messages: 1, exhausted: true), isBehind: true, now: 1_000_100)
     #expect(gulp.end == 2_000_100)
