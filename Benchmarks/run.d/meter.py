@@ -2,23 +2,27 @@
 
 import os
 import re
+import time
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+# What clock_getcpuclockid(3) makes of a pid: the clock of a process that the scheduler keeps.
+SCHEDULER_CLOCK = 2
 
 
 def cpu_seconds(pid):
-    """User and system time of all its threads, also of those that have ended; 0 when there is no such process."""
+    """User and system time of all its threads, also of those that have ended, to the nanosecond; 0 when there is no such
+    process."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return time.clock_gettime(~pid << 3 | SCHEDULER_CLOCK)
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
-def parent(pid):
+def stat_fields(pid):
+    """/proc/PID/stat from the state on; None when there is no such process."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
 
@@ -84,13 +88,9 @@ class Meter:
         return tuple(now - before for now, before in zip(self._switches, self._switches_before))
 
 
-def machine_cpu_seconds():
-    """Of all cores since boot: what processes and the host's other guests used, and all that there was. What interrupts
-    take is nobody's: with TCP on loopback it is a part of the work that is measured."""
-    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    user, nice, system, idle, waiting, interrupts, soft_interrupts, stolen = (int(field) for field in fields)
-    used = user + nice + system + stolen
-    return used / TICKS_PER_SECOND, (used + idle + waiting + interrupts + soft_interrupts) / TICKS_PER_SECOND
+def stolen_seconds():
+    """Of all cores since boot: what the host's other guests used."""
+    return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8]) / TICKS_PER_SECOND
 
 
 # Its children are the kernel's own threads.
@@ -98,25 +98,26 @@ KTHREADD = 2
 
 
 class Bystanders:
-    """The share of the machine that anybody else used: neither the processes given, nor their children, nor this one,
-    nor the kernel, which writes to disk what decoding spills."""
+    """What anybody else used of the machine: neither the processes given, nor their children, nor this one, nor the kernel,
+    which writes to disk what decoding spills. Asked of each process, since the machine's sums cannot tell whose packets an
+    interrupt has handled."""
 
     def __init__(self, pids):
         self._parents = {os.getpid(), KTHREADD, *pids}
-        self._machine_before = machine_cpu_seconds()
-        self._own_before = self._own()
+        self._used_before, self._began = self._used(), time.monotonic()
 
-    def _own(self):
-        """CPU seconds of each process that is ours, by pid."""
-        processes = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        ours = (pid for pid in processes if pid in self._parents or parent(pid) in self._parents)
-        return {pid: cpu_seconds(pid) for pid in ours}
+    def _used(self):
+        """CPU seconds since boot. What a process has used is its parent's when it has ended, and so is never lost."""
+        ticks = 0
+        for name in os.listdir("/proc"):
+            fields = stat_fields(name) if name.isdigit() else None
+            if fields and not self._parents & {int(name), int(fields[1])}:
+                ticks += sum(map(int, fields[11:15]))
+        return ticks / TICKS_PER_SECOND + stolen_seconds()
 
-    def share(self, ended=0.0):
-        """0 to 1, of all cores. `ended`: CPU seconds of own processes that have ended meanwhile."""
-        used, whole = (after - before for before, after in zip(self._machine_before, machine_cpu_seconds()))
-        own = sum(seconds - self._own_before.get(pid, 0.0) for pid, seconds in self._own().items())
-        return max(0.0, (used - own - ended) / whole) if whole else 0.0
+    def share(self):
+        """Of one core, since the making; 0.1 is a tenth of it."""
+        return max(0.0, self._used() - self._used_before) / (time.monotonic() - self._began)
 
 
 def machine():
