@@ -18,13 +18,20 @@ prepare_python() {
   fi
 }
 
-# A static release build, as the package has it, that is as new as the sources; its path is in $cdcd. CDCD_BINARY=path
+# What a build of cdcd depends on.
+cdcd_sources=(Package.swift Sources Benchmarks/link-order.txt)
+
+# A static release build, as the package has it, that is as new as its sources; its path is in $cdcd. CDCD_BINARY=path
 # takes that one, builds nothing.
 prepare_cdcd() {
   cdcd=${CDCD_BINARY:-.build/release/cdcd}
   if [[ -n ${CDCD_BINARY:-} ]]; then return 0; fi
-  if [[ -x $cdcd && -z $(find Package.swift Sources -newer "$cdcd" -print -quit) ]]; then return 0; fi
+  if [[ -x $cdcd && -z $(find "${cdcd_sources[@]}" -newer "$cdcd" -print -quit) ]] && is_static "$cdcd"; then
+    return 0
+  fi
   deploy/quickstart.d/install-packages "${build_packages[@]}"
+  # SwiftPM does not know that the linker reads it.
+  if [[ Benchmarks/link-order.txt -nt $cdcd ]]; then rm -f "$cdcd"; fi
   echo "Building cdcd for release (minutes, the first time)" >&2
   if ! swift build --configuration release --static-swift-stdlib --product cdcd >"$server_folder/build.log" 2>&1; then
     tail -n 40 "$server_folder/build.log" >&2
@@ -33,6 +40,8 @@ prepare_cdcd() {
   # SwiftPM leaves a binary alone that would be the same; it is as new as the sources all the same.
   touch "$cdcd"
 }
+
+is_static() { ! ldd "$1" | grep -q libswiftCore; }
 
 # Debezium and the JDK for its consumer: the jars are in a Python package, the compiled program beside it. Its folder
 # is in $debezium. Usage: prepare_debezium SOURCES

@@ -34,16 +34,21 @@ def main():
     if arguments.redraw:
         folder = KEPT_RESULTS
         names = [name for name in names if (folder / f"{name}.json").exists()]
+        errors = []
     else:
-        measure(names, options, folder)
+        errors = measure(names, options, folder)
+        names = [name for name in names if name not in errors]
+        errors = list(errors.values())
     parts = [present(SCENARIOS[name], folder) for name in names]
     for scenario, run, told in parts:
         print(markdown(scenario, run, told), end="\n\n")
     print(report.targets_table([target for _, _, told in parts for target in told.targets]))
-    tell(f"Written to {folder}")
-    errors = [error for _, _, told in parts for error in told.errors]
+    errors += [error for _, _, told in parts for error in told.errors]
     for error in errors:
         print(f"no result: {error}", file=sys.stderr)
+    if not errors or folder != KEPT_RESULTS:
+        draw(parts, folder)
+    tell(f"Written to {folder}")
     if errors:
         return 1
     if arguments.update_readme:
@@ -51,7 +56,8 @@ def main():
 
 
 def measure(names, options, folder):
-    """Each scenario leaves its file as soon as it has been measured."""
+    """Each scenario leaves its file as soon as it has been measured. Returns the errors of those that could not be, by
+    name; the others go on."""
     servers = Servers()
     binary = Path(os.environ["BENCHMARK_CDCD"]).absolute()
     run = {
@@ -63,13 +69,20 @@ def measure(names, options, folder):
         "command": shlex.join(["Benchmarks/run", *sys.argv[1:]]),
     }
     folder.mkdir(parents=True, exist_ok=True)
+    errors = {}
     for name in names:
         scenario = SCENARIOS[name]
         tell(scenario.title)
-        with tempfile.TemporaryDirectory(prefix=f"{name}-") as place:
-            results = scenario.measure(Place(servers, binary, Path(place)), options)
+        try:
+            with tempfile.TemporaryDirectory(prefix=f"{name}-") as place:
+                results = scenario.measure(Place(servers, binary, Path(place)), options)
+        except BenchmarkFailure as failure:
+            tell(f"{name}: {failure}")
+            errors[name] = f"{name}: {failure}"
+            continue
         document = {"run": run, "results": results}
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    return errors
 
 
 def version(binary):
@@ -79,13 +92,16 @@ def version(binary):
 
 
 def present(scenario, folder):
-    """Draws the pictures of what was measured; returns the scenario, its run and its report."""
+    """The scenario, its run and its report."""
     document = json.loads((folder / f"{scenario.name}.json").read_text())
     run = document["run"]
-    told = scenario.report(document["results"], report.conditions(run))
-    for picture in told.pictures:
-        (folder / f"{picture.name}.svg").write_text(picture.svg)
-    return scenario, run, told
+    return scenario, run, scenario.report(document["results"], report.conditions(run))
+
+
+def draw(parts, folder):
+    for _, _, told in parts:
+        for picture in told.pictures:
+            (folder / f"{picture.name}.svg").write_text(picture.svg)
 
 
 def markdown(scenario, run, told, pictures=None):
@@ -94,22 +110,39 @@ def markdown(scenario, run, told, pictures=None):
     if pictures:
         parts += [f"![{picture.description}]({pictures}/{picture.name}.svg)" for picture in told.pictures]
     parts += told.tables
-    parts.append(f"Measured {report.conditions(run)}.")
+    parts.append(f"Measured {told.conditions or report.conditions(run)}.")
     return "\n\n".join(part for part in parts if part)
 
 
 def update_readme(parts):
     """README has the first picture and table of what matters most, and the targets; the page of Benchmarks has all."""
+    replace_part(ROOT / "Benchmarks/README.md", "contenders", contenders_list())
+    check_complete(parts)
     targets = report.targets_table([target for _, _, told in parts for target in told.targets])
     headlines = [
-        markdown(scenario, run, Report(told.tables[:1], told.pictures[:1]), "Benchmarks/results")
+        markdown(
+            scenario, run, Report(told.tables[:1], told.pictures[:1], conditions=told.conditions), "Benchmarks/results"
+        )
         for scenario, run, told in parts
         if scenario.is_headline
     ]
     replace_part(ROOT / "README.md", "benchmarks", "\n\n".join([*headlines, targets]))
     everything = [markdown(*part, pictures="results") for part in parts]
     replace_part(ROOT / "Benchmarks/README.md", "results", "\n\n".join([*everything, targets]))
-    replace_part(ROOT / "Benchmarks/README.md", "contenders", contenders_list())
+
+
+def check_complete(parts):
+    """What stands on the pages is of all scenarios, and of one cdcd."""
+    missing = SCENARIOS.keys() - {scenario.name for scenario, _, _ in parts}
+    if missing:
+        names = ",".join(sorted(missing))
+        raise BenchmarkFailure(f"README.md stays: nothing is known of {names}; Benchmarks/run --scenario {names}")
+    by_commit = {}
+    for scenario, run, _ in parts:
+        by_commit.setdefault(run["commit"], []).append(scenario.name)
+    if len(by_commit) > 1:
+        told = "; ".join(f"{commit or 'CDCD_BINARY'}: {', '.join(names)}" for commit, names in by_commit.items())
+        raise BenchmarkFailure(f"README.md stays: the scenarios are of different commits ({told}); measure those anew")
 
 
 def contenders_list():

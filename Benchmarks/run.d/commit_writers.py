@@ -37,7 +37,11 @@ class Commits:
 
     def per_second(self):
         """As achieved."""
-        return (len(self.returned) - 1) * 1e9 / (max(self.returned) - min(self.returned))
+        return (len(self.returned) - 1) / self.seconds()
+
+    def seconds(self):
+        """From the first return to the last."""
+        return (max(self.returned) - min(self.returned)) / 1e9
 
     def lateness(self):
         """How long after its time each commit began, ascending."""

@@ -12,7 +12,7 @@ import redis
 import children
 import real_servers
 from commit_writers import Commits, CommitWriters
-from deletion_listener import DeletionListener, events
+from deletion_listener import DeletionListener, NamesOfChannel, events
 from failure import BenchmarkFailure
 from scaling_experiments import PROXY
 from scenarios import latency
@@ -40,6 +40,15 @@ class Events(unittest.TestCase):
         self.assertEqual(list(events([text], array("q", [100]))[0]), [])
 
 
+    def test_a_name_that_reads_have_cut_counts_once(self):
+        text = event(7) + event(8)
+        for size in range(1, len(text) + 1):
+            names = NamesOfChannel()
+            for start in range(0, len(text), size):
+                names.read(text[start : start + size])
+            self.assertEqual(names.seen, 2, size)
+
+
 class Numbers(unittest.TestCase):
     def commits(self, returned):
         return Commits(array("q", returned), array("q", returned), array("q", returned), array("q", returned), 0.0)
@@ -59,6 +68,24 @@ class Numbers(unittest.TestCase):
     def test_a_key_that_stays_is_no_result(self):
         with self.assertRaisesRegex(BenchmarkFailure, "row 2 was not deleted"):
             latency.percentiles(self.commits([1000, 2000]), {1: 1500}, skipped=0)
+
+
+    def run_of(self, contender, **fields):
+        measured = {"commits_per_second": 500.0, "late_p99_ms": 0.1, "bystanders": 0.0, **fields}
+        return {"contender": contender, "rate": 500, "percentiles": [[p, 1.0] for p in latency.PERCENTILES], **measured}
+
+    def targets(self, **fields):
+        runs = [self.run_of(name, **fields) for name in (latency.FLOOR, "cdcd", "cdcd-wal2json", "cdcd-notify")]
+        return list(latency.targets(latency.medians({"runs": runs}, 500), 500))
+
+    def test_a_schedule_that_was_not_kept_meets_nothing(self):
+        self.assertEqual({target.is_met for target in self.targets()}, {True})
+        self.assertEqual({target.is_met for target in self.targets(commits_per_second=450.0)}, {None})
+        self.assertEqual({target.is_met for target in self.targets(late_p99_ms=5.0)}, {None})
+
+    def test_disturbed_runs_make_targets_doubtful(self):
+        self.assertEqual({target.is_doubtful for target in self.targets()}, {False})
+        self.assertEqual({target.is_doubtful for target in self.targets(bystanders=0.5)}, {True})
 
 
 class RealServers(real_servers.RealServers):

@@ -11,15 +11,20 @@ import drain_report
 import report
 from contenders import CONTENDERS
 from drain_run import Run
+from failure import BenchmarkFailure
+from scenarios import BY_NAME as SCENARIOS
 from scenarios.drain import Drain
-from scenarios.scenario import Target
+from scenarios.scenario import Report, Target
 from workloads import WORKLOADS
+
+
+ROWS = {workload.name: workload.rows for workload in WORKLOADS}
 
 
 def run_of(contender, workload, seconds, **fields):
     return {
         **dict.fromkeys(Run.__annotations__, 0.1),
-        **{"contender": contender, "workload": workload, "rows": 1000, "seconds": seconds},
+        **{"contender": contender, "workload": workload, "rows": ROWS[workload], "seconds": seconds},
         **{"peak_bytes": 5 << 20, "voluntary_switches": 0, "involuntary_switches": 0, "bystanders": 0.01},
         **fields,
     }
@@ -42,22 +47,26 @@ class Numbers(unittest.TestCase):
     def test_a_ratio_is_one_of_medians(self):
         seconds = {"cdcd": (1, 2, 30), "gulping-reader": (1, 4, 5)}
         runs = [run_of(name, "W1", value) for name, values in seconds.items() for value in values]
-        medians = drain_report.medians_of({"runs": runs})
+        medians = drain_report.Medians(drain_report.runs_of({"runs": runs}))
         self.assertEqual(medians.ratio("cdcd", "gulping-reader", "W1"), 0.5)
         self.assertEqual(medians.ratio("cdcd", "gulping-reader", "W2"), None)
 
     def test_disturbed_runs_count_only_where_there_are_no_others(self):
         runs = [run_of("cdcd", "W1", 2), run_of("cdcd", "W1", 9, bystanders=0.5)]
-        medians = drain_report.medians_of({"runs": [*runs, run_of("gulping-reader", "W1", 4, bystanders=0.5)]})
-        self.assertEqual(medians.ratio("cdcd", "gulping-reader", "W1"), 0.5)
-        first = next(drain_report.targets(medians))
+        runs = drain_report.runs_of({"runs": [*runs, run_of("gulping-reader", "W1", 4, bystanders=0.5)]})
+        self.assertEqual(drain_report.Medians(runs).ratio("cdcd", "gulping-reader", "W1"), 0.5)
+        first = next(drain_report.targets(runs))
         self.assertTrue(first.is_doubtful)
         self.assertIn("met, disturbed", report.targets_table([first]))
 
     def test_the_worst_of_the_workloads_counts(self):
-        runs = [run_of("cdcd", "W1", 3), run_of("cdcd", "W2", 3), run_of("psycopg2-pgoutput", "W1", 6)]
-        medians = drain_report.medians_of({"runs": [*runs, run_of("psycopg2-pgoutput", "W2", 2)]})
+        script = {"W1": 6, "W2": 2, "W3": 3}
+        runs = [run_of("cdcd", workload, 3) for workload in script]
+        runs += [run_of("psycopg2-pgoutput", workload, seconds) for workload, seconds in script.items()]
+        medians = drain_report.Medians(drain_report.runs_of({"runs": runs}))
         self.assertEqual(medians.worst("cdcd", "psycopg2-pgoutput"), (1.5, "W2"))
+        medians = drain_report.Medians(drain_report.runs_of({"runs": runs[:-1]}))
+        self.assertEqual(medians.worst("cdcd", "psycopg2-pgoutput"), (None, None))
 
 
 class Targets(unittest.TestCase):
@@ -76,6 +85,12 @@ class Targets(unittest.TestCase):
         told = Drain().report({"runs": [run_of("cdcd", "W1", 1)], "errors": []}, "")
         self.assertEqual({target.is_met for target in told.targets}, {None})
 
+    def test_fewer_changes_than_asked_for_meet_nothing(self):
+        told = Drain().report({"runs": [{**run, "rows": 1000} for run in RUNS], "errors": []}, "")
+        self.assertEqual({target.is_met for target in told.targets}, {None})
+        told = Drain().report({"runs": RUNS, "errors": []}, "")
+        self.assertEqual({target.is_met for target in told.targets} - {True, False}, set())
+
 
 class Tables(unittest.TestCase):
     def test_every_contender_has_its_row(self):
@@ -86,12 +101,25 @@ class Tables(unittest.TestCase):
     def test_disturbed_runs_are_told(self):
         told = Drain().report({"runs": [run_of("cdcd", "W1", 1, bystanders=0.5)], "errors": []}, "conditions")
         self.assertIn("1 of 1 runs", told.pictures[0].svg)
+        self.assertIn("1 of 1 runs", benchmark.markdown(Drain(), {}, told))
 
 
 class Readme(unittest.TestCase):
     def test_the_page_of_this_folder_tells_of_every_contender(self):
         page = (Path(__file__).parents[1] / "README.md").read_text()
-        self.assertIn(benchmark.contenders_list(), page, "Benchmarks/run --redraw --update-readme mends it")
+        is_told = benchmark.contenders_list() in page
+        self.assertTrue(is_told, "Benchmarks/run --redraw --update-readme mends it")
+
+
+    def parts(self, commits):
+        return [(scenario, {"commit": commit}, Report()) for scenario, commit in zip(SCENARIOS.values(), commits)]
+
+    def test_the_pages_get_all_scenarios_of_one_commit(self):
+        benchmark.check_complete(self.parts(["a"] * len(SCENARIOS)))
+        with self.assertRaisesRegex(BenchmarkFailure, "nothing is known of start-up"):
+            benchmark.check_complete(self.parts(["a"] * (len(SCENARIOS) - 1)))
+        with self.assertRaisesRegex(BenchmarkFailure, "different commits"):
+            benchmark.check_complete(self.parts(["b", *["a"] * (len(SCENARIOS) - 1)]))
 
 
 class Pictures(unittest.TestCase):

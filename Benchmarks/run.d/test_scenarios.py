@@ -26,12 +26,15 @@ class Words(unittest.TestCase):
     def test_one_slow_drain_misses_the_target(self):
         results = {"runs": {TCP: drains(1.0, 1.1, 1.0), UNIX: drains(1.0, 1.0, 1.6)}}
         self.assertEqual([target.is_met for target in Stall().report(results, "").targets], [True, False])
+        results["runs"][TCP][0]["rows"] = 1000
+        self.assertEqual([target.is_met for target in Stall().report(results, "").targets], [None, False])
 
     def test_what_a_quick_run_leaves_out_is_not_measured(self):
-        point = {"contender": scaling.OWN, "microseconds": 5.0, "cpu_microseconds": 1.0, "changes": 20_000}
+        point = {"contender": scaling.OWN, "microseconds": 5.0, "cpu_microseconds": 1.0, "changes": 20_000, "is_disturbed": False}
         results = {experiment.name: [{**point, "x": 1}] for experiment in EXPERIMENTS}
         results["width"] = []
-        self.assertEqual({target.is_met for target in Scaling().report(results, "").targets}, {None})
+        told = Scaling().report({"points": results, "errors": []}, "")
+        self.assertEqual({target.is_met for target in told.targets}, {None})
 
     def test_memory_is_flat_or_not(self):
         results = {

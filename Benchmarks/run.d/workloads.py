@@ -109,5 +109,6 @@ def fill_keys(servers, prefix, rows):
 
 def cached_rows(servers):
     """How many keys of rows are left, in a Redis that has no others but cdcd's own."""
-    own = sum(1 for _ in servers.redis.scan_iter("cdcd:*", count=10_000))
-    return servers.redis.dbsize() - own
+    # A SCAN may name a key more than once.
+    own = set(servers.redis.scan_iter("cdcd:*", count=10_000))
+    return servers.redis.dbsize() - len(own)

@@ -6,10 +6,10 @@ from functools import partial
 from contenders import CONTENDERS
 from contenders.contender import Backlog
 from contenders.notifications import TRIGGER
-from drain_report import cost_picture, medians_of, seconds_picture, seconds_table, targets
-from drain_run import Run, measure_undisturbed
+from drain_report import Medians, cost_picture, runs_of, seconds_picture, seconds_table, targets
+from drain_run import measure_undisturbed
 from failure import BenchmarkFailure
-from scenarios.scenario import Report, Scenario, tell
+from scenarios.scenario import Report, Runs, Scenario, tell, with_disturbed
 from workloads import WORKLOADS, make_table, scaled, write
 
 BASE_SLOT = "base"
@@ -29,7 +29,7 @@ class Drain(Scenario):
     )
 
     def measure(self, place, options):
-        runs, errors = [], []
+        runs, outcome = [], Runs()
         for workload in WORKLOADS:
             if options.workloads and workload.name not in options.workloads:
                 continue
@@ -41,12 +41,11 @@ class Drain(Scenario):
             ]
             rounds = options.runs or (1 if options.quick else RUNS)
             for drain in (drain_slots, drain_outboxes, drain_notifications):
-                for make_run in drain(place, contenders, workload, rounds, options.attempts):
-                    try:
-                        run = make_run()
-                    except BenchmarkFailure as failure:
-                        tell(f"{workload.name}  {failure}")
-                        errors.append(str(failure))
+                makers = drain(place, contenders, workload, rounds, options.attempts)
+                # A backlog that cannot be made ends them.
+                while make_run := outcome.attempt(lambda: next(makers, None), f"{workload.name}, {drain.__name__}"):
+                    run = outcome.attempt(make_run, workload.name)
+                    if not run:
                         continue
                     tell(
                         f"{run.workload}  {run.contender:26} {run.seconds:8.3f} s"
@@ -55,18 +54,18 @@ class Drain(Scenario):
                     runs.append(dataclasses.asdict(run))
         if not runs:
             raise BenchmarkFailure("nothing was measured")
-        return {"runs": runs, "errors": errors}
+        return {"runs": runs, "errors": outcome.errors}
 
     def report(self, results, conditions):
-        medians = medians_of(results)
-        disturbed = sum(Run(**run).is_disturbed for run in results["runs"])
-        if disturbed:
-            conditions += f"; others used the machine beside {disturbed} of {len(results['runs'])} runs"
+        runs = runs_of(results)
+        medians = Medians(runs)
+        conditions = with_disturbed(conditions, (run.is_disturbed for run in runs))
         return Report(
             tables=[seconds_table(medians)],
             pictures=[seconds_picture(medians, conditions), cost_picture(medians, conditions)],
-            targets=list(targets(medians)),
+            targets=list(targets(runs)),
             errors=results["errors"],
+            conditions=conditions,
         )
 
 

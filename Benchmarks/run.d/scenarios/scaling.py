@@ -1,5 +1,6 @@
 """What a change costs when there are more changes, tables, rules, keys, or longer rows and ways."""
 
+from functools import partial
 from statistics import median
 
 import curves
@@ -8,10 +9,10 @@ from drain_run import measure_undisturbed
 from report import number, table
 from scaling_experiments import EXPERIMENTS, KEYS, ROUND_TRIP, RULES, TABLES
 from scenarios.drain import BASE_SLOT, make_backlog
-from scenarios.scenario import Picture, Report, Scenario, Target, tell
+from scenarios.scenario import Picture, Report, Runs, Scenario, Target, tell, with_disturbed
 
 ROUNDS = 3
-# CPU is counted in ticks of 10 ms: of fewer changes no ratio is believed.
+# Of fewer changes the beginning and the end of a drain are too large a part.
 ENOUGH_CHANGES = 100_000
 OWN, READER = "cdcd", "reader"
 # What is measured, as it is called in charts.
@@ -28,24 +29,29 @@ class Scaling(Scenario):
 
     def measure(self, place, options):
         rounds = options.runs or (1 if options.quick else ROUNDS)
-        return {
-            experiment.name: list(measure(place, experiment, options, rounds)) for experiment in EXPERIMENTS
-        }
+        outcome, points = Runs(), {}
+        for experiment in EXPERIMENTS:
+            points[experiment.name] = []
+            made = measure(place, experiment, options, rounds, outcome)
+            # A backlog that cannot be made ends the experiment.
+            while point := outcome.attempt(lambda: next(made, None), experiment.name):
+                points[experiment.name].append(point)
+        return {"points": points, "errors": outcome.errors}
 
     def report(self, results, conditions):
-        points = {name: points_of(runs) for name, runs in results.items()}
-        believed = {
-            name: points_of([run for run in runs if run["changes"] >= ENOUGH_CHANGES])
-            for name, runs in results.items()
-        }
+        every = results["points"]
+        conditions = with_disturbed(conditions, (run["is_disturbed"] for runs in every.values() for run in runs))
+        points = {name: points_of(runs) for name, runs in every.items()}
         return Report(
             tables=[points_table(points)],
             pictures=[picture(points, conditions)],
-            targets=list(targets(believed)),
+            targets=list(targets(every)),
+            errors=results["errors"],
+            conditions=conditions,
         )
 
 
-def measure(place, experiment, options, rounds):
+def measure(place, experiment, options, rounds, outcome):
     for backlog in experiment.backlogs(place, options.quick):
         contenders = [contender for _, contender in backlog.contenders]
         made = make_backlog(place, contenders, backlog.workload, backlog.prepare, backlog.write)
@@ -55,8 +61,13 @@ def measure(place, experiment, options, rounds):
                 def copy_slot():
                     place.servers.copy_slot(BASE_SLOT, contender.slot, contender.plugin)
 
-                run = measure_undisturbed(place, contender, backlog.workload, made, copy_slot, options.attempts)
+                make_run = partial(
+                    measure_undisturbed, place, contender, backlog.workload, made, copy_slot, options.attempts
+                )
+                run = outcome.attempt(make_run, f"{experiment.name} {x}")
                 place.servers.drop_slot(contender.slot)
+                if not run:
+                    continue
                 micro = 1e6 / backlog.changes
                 point = {
                     "x": x,
@@ -78,7 +89,7 @@ def measure(place, experiment, options, rounds):
 
 
 def points_of(runs):
-    """Measured -> x -> the median."""
+    """Measured -> x -> the median; of runs that nobody disturbed, where there are such."""
     points = {SECONDS: {}, CPU: {}, READER_SECONDS: {}}
     for x in sorted({run["x"] for run in runs}):
         for name, contender, field in (
@@ -86,9 +97,10 @@ def points_of(runs):
             (CPU, OWN, "cpu_microseconds"),
             (READER_SECONDS, READER, "microseconds"),
         ):
-            values = [run[field] for run in runs if run["x"] == x and run["contender"] == contender]
-            if values:
-                points[name][x] = median(values)
+            of_one = [run for run in runs if run["x"] == x and run["contender"] == contender]
+            of_one = [run for run in of_one if not run["is_disturbed"]] or of_one
+            if of_one:
+                points[name][x] = median(run[field] for run in of_one)
     return points
 
 
@@ -103,16 +115,19 @@ def points_table(points):
     return table(["microseconds a change", "time", "CPU of cdcd", "bare reader"], rows)
 
 
-def targets(points):
+def targets(every):
     for experiment, value, words, limit in (
         (TABLES, 1000, "1,000 rules on 1,000 tables", 1.2),
         (RULES, 20, "20 rules on one table, 19 do not match", 1.2),
         (KEYS, 10, "10 keys a change", 10),
     ):
+        runs = [run for run in every[experiment.name] if run["changes"] >= ENOUGH_CHANGES and run["x"] in (1, value)]
+        is_doubtful = any(run["is_disturbed"] for run in runs)
+        points = points_of(runs)
         for measured, short in ((SECONDS, "time"), (CPU, "CPU")):
-            of_one = points[experiment.name][measured]
+            of_one = points[measured]
             ratio = of_one[value] / of_one[1] if of_one.get(1) and value in of_one else None
-            yield Target(f"{words} / one, {short} a change", ratio, limit)
+            yield Target(f"{words} / one, {short} a change", ratio, limit, is_doubtful=is_doubtful)
 
 
 def picture(points, conditions):

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 
 from contenders.contender import Place
+from failure import BenchmarkFailure
 
 
 @dataclass
@@ -70,6 +71,8 @@ class Report:
     pictures: list = field(default_factory=list)
     targets: list = field(default_factory=list)
     errors: list = field(default_factory=list)
+    # One line for below the tables.
+    conditions: str = ""
 
 
 class Scenario:
@@ -87,6 +90,30 @@ class Scenario:
     def report(self, results, conditions) -> Report:
         """Of what `measure` returned, now or long ago. `conditions`: one line for below the pictures."""
         raise NotImplementedError
+
+
+class Runs:
+    """Runs one after the other; one that fails leaves its error, and those after it go on."""
+
+    def __init__(self):
+        self.errors = []
+
+    def attempt(self, make_run, name):
+        """What `make_run` returns; None when it failed. `name`: what it is, for the error."""
+        try:
+            return make_run()
+        except BenchmarkFailure as failure:
+            tell(f"{name}  {failure}")
+            self.errors.append(f"{name}: {failure}")
+            return None
+
+
+def with_disturbed(conditions, disturbed):
+    """Says beside how many of the runs others used the machine. `disturbed`: a truth for each run."""
+    disturbed = list(disturbed)
+    if not any(disturbed):
+        return conditions
+    return f"{conditions}; others used the machine beside {sum(disturbed)} of {len(disturbed)} runs"
 
 
 def tell(text):
