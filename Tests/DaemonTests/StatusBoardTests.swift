@@ -162,6 +162,30 @@ func poll(_ condition: @Sendable () async throws -> Bool) async throws {
     _ = await (first, second)
   }
 
+  @Test func aWaitThatCameBeforeTheEventLoopWakesIt() async throws {
+    let board = StatusBoard()
+    async let first = board.wait(for: LSN(7), timeout: .seconds(60))
+    async let second = board.wait(for: LSN(8), timeout: .seconds(60))
+    try await poll { board.waiterCount == 2 }
+    let wakes = Mutex(0)
+    board.onAwait { wakes.withLock { $0 += 1 } }
+    #expect(wakes.withLock { $0 } == 1)
+    #expect(board.takeAwaited().sorted() == [LSN(7), LSN(8)])
+    async let third = board.wait(for: LSN(9), timeout: .seconds(60))
+    try await poll { board.waiterCount == 3 }
+    #expect(wakes.withLock { $0 } == 2)
+    #expect(board.takeAwaited() == [LSN(9)])
+    board.close()
+    _ = await (first, second, third)
+  }
+
+  @Test func noWaitWakesNobody() {
+    let board = StatusBoard()
+    let wakes = Mutex(0)
+    board.onAwait { wakes.withLock { $0 += 1 } }
+    #expect(wakes.withLock { $0 } == 0)
+  }
+
   @Test func theQueueIsBounded() async throws {
     let board = StatusBoard()
     let limit = StatusBoard.maximumWaiters

@@ -126,9 +126,15 @@ package final class StatusBoard: Sendable {
     }
   }
 
-  /// `wake` is called, from any thread, when there is something to take. It must not block.
+  /// `wake` is called, from any thread, when there is something to take; at once when there already is. It must not block.
   package func onAwait(_ wake: @escaping @Sendable () -> Void) {
-    state.withLock { $0.wake = wake }
+    // HTTP is served before the event loop turns. What was asked for until now woke nobody, and what follows does not:
+    // only the first position of a list does.
+    let isLate = state.withLock { state in
+      state.wake = wake
+      return !state.awaited.isEmpty
+    }
+    if isLate { wake() }
   }
 
   /// Returns as soon as the published status proves that `lsn` is settled: at or beyond it, streaming, every
