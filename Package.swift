@@ -190,7 +190,7 @@ if let extent = Context.environment["CDCD_FUZZ"] {
       path: "Tests/FuzzTests",
       exclude: [
         "Corpus", "Driver/CLibFuzzer", "README.md", "capture", "CapturedMessageTests.swift",
-        "ReplayTests.swift",
+        "CommitTimeTests.swift", "ReplayTests.swift",
       ]
         + (isCore ? ["EntryPoints/Shells"] : []),
       swiftSettings: instrumented + (isCore ? [.define("FUZZES_CORE_ONLY")] : []),

@@ -33,6 +33,23 @@ import Testing
       rules: try ExplainTests.rules(), filter: TailFilter(rule: rule, table: table), json: json)
   }
 
+  /// A replication origin may say any of them.
+  static let times: [(Int64, String)] = [
+    (.min, "-infinity"), (.max, "infinity"), (.min + 1, "-4712-01-01T12:00:00.000Z"),
+    (-211_813_488_000_000_000, "-4712-01-01T12:00:00.000Z"),
+    (9_223_371_331_199_999_999, "294277-01-01T00:00:00.000Z"), (1_500_000, "2000-01-01T00:00:01.500Z"),
+  ]
+
+  @Test(arguments: times)
+  func writesAnyTime(_ time: Int64, _ text: String) throws {
+    var change = Self.update
+    change.transaction.commitTime = time
+    var lines = try Self.format()
+    #expect(try lines.lines(change)?.hasPrefix("\(text)  0/16B3748  xid 742\n") == true)
+    var json = try Self.format(json: true)
+    #expect(try json.lines(change)?.hasPrefix(#"{"committed_at":"\#(text)","#) == true)
+  }
+
   @Test func writesAsExplainDoesUnderALineForTheTransaction() throws {
     var format = try Self.format()
     let changes = [

@@ -92,6 +92,19 @@ import Testing
         """)
   }
 
+  @Test(arguments: TailTests.times)
+  func aCommitOfAnyTime(_ time: Int64, _ text: String) {
+    var origin = Self.commit
+    origin.time = time
+    let report = Self.report(Self.history(origin))
+    #expect(report.deletion?.committedAt == text)
+    let isFinite = time != .min && time != .max
+    #expect((report.deletion?.milliseconds != nil) == isFinite)
+    let line = "commit      " + text.replacing("T", with: " ").replacing("Z", with: " UTC")
+    #expect(WhyText(report).text.contains(isFinite ? line + ";" : line), "\(WhyText(report).text)")
+    #expect(WhyText(report).text.contains("later") == isFinite)
+  }
+
   @Test func aMessageHasNoTable() {
     let history = Self.history(Self.commit, rule: Rule(messages: "pages", pattern: "page:*"), key: "page:1")
     let text = WhyText(Self.report(history, key: "page:1")).text

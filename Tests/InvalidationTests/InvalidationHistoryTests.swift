@@ -100,6 +100,16 @@ import Testing
     #expect(history.lastDeletion(of: Self.bytes("user:1"))?.delay == 0)
   }
 
+  @Test(arguments: [
+    (Int64.min, nil as Int64?), (.max, nil), (.min + 1, .max), (.max - 1, 0),
+    (-211_813_488_000_000_000, 211_813_488_000_000_010),
+  ])
+  func anyTimeOfACommitGivesADelayOrNone(time: Int64, delay: Int64?) throws {
+    var history = Self.history()
+    Self.delete([("user:1", 0, Self.commit(5, time: time))], at: 10, in: &history)
+    #expect(try #require(history.lastDeletion(of: Self.bytes("user:1"))).delay == delay)
+  }
+
   @Test("memory is bounded, and the oldest are forgotten", arguments: [(1, 100_000), (1_000, 200_000)])
   func bounded(keysOfATransaction: Int, total: Int) throws {
     var history = Self.history()

@@ -87,6 +87,16 @@ func postgresTime(_ microseconds: Int64) -> Date {
   Date(timeIntervalSince1970: 946_684_800 + Double(microseconds) / 1e6)
 }
 
+/// What a commit says of when it was, and a row of an outbox: as `Date.iso8601`, or `infinity` or `-infinity`, which a
+/// replication origin may set. Before 4713 BC, which is where the format's calendar begins, all is its beginning.
+func postgresTimeText(_ microseconds: Int64) -> String {
+  switch microseconds {
+  case PostgresTimestamp.infinity: "infinity"
+  case PostgresTimestamp.minusInfinity: "-infinity"
+  default: postgresTime(microseconds).iso8601
+  }
+}
+
 extension Date {
   /// UTC with milliseconds, `2026-11-23T07:33:00.123Z`.
   var iso8601: String { formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)) }

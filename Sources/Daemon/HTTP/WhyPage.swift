@@ -94,13 +94,13 @@ extension DeletionReport {
     case .commit(let xid, let position, let time):
       lsn = position.description
       self.xid = xid
-      committedAt = postgresTime(time).iso8601
+      committedAt = postgresTimeText(time)
       writtenAt = nil
     case .outbox(let xid, let time):
       lsn = nil
       self.xid = xid
       committedAt = nil
-      writtenAt = postgresTime(time).iso8601
+      writtenAt = postgresTimeText(time)
     case .secondDelete: (lsn, xid, committedAt, writtenAt) = (nil, nil, nil, nil)
     }
   }

@@ -60,7 +60,7 @@ struct TailFormat {
   }
 
   private static func head(_ transaction: StreamedChange.Transaction) -> String {
-    "\(postgresTime(transaction.commitTime).iso8601)  \(transaction.position)  xid \(transaction.xid)"
+    "\(postgresTimeText(transaction.commitTime))  \(transaction.position)  xid \(transaction.xid)"
   }
 
   private static func title(_ change: StreamedChange) -> String {
@@ -92,7 +92,7 @@ struct TailFormat {
     case .message: operation = "message"
     }
     return Document(
-      committedAt: postgresTime(change.transaction.commitTime).iso8601,
+      committedAt: postgresTimeText(change.transaction.commitTime),
       lsn: change.transaction.position.description, xid: change.transaction.xid, op: operation,
       command: command, table: change.table?.description, rules: report.lines, note: Self.note(change))
   }

@@ -210,7 +210,12 @@ extension Engine {
     targets[target].acknowledgedFlush = batch.tellsOfFlush
     for entry in batch.ruleCounts { statistics.keysDeleted[Int(entry.rule)] += UInt64(entry.count) }
     statistics.keysHit += UInt64(min(max(0, hits), Int64(batch.keyCount)))
-    for commitTime in batch.commitTimes { statistics.commitToDelete.record(now.wall &- commitTime) }
+    for commitTime in batch.commitTimes {
+      // From infinity on it took no time that could be counted.
+      if let delay = PostgresTimestamp.age(of: commitTime, at: now.wall) {
+        statistics.commitToDelete.record(delay)
+      }
+    }
     history.add(batch.deleted, at: now.wall)
     confirmed.note(settled, at: now.monotonic)
   }

@@ -48,7 +48,8 @@ extension Engine {
   mutating func begin(xid: UInt32, position: LSN, commitTime: Int64) {
     if stream.transaction != nil { malformed("a Begin inside a transaction") }
     stream.transaction = StreamState.Transaction(xid: xid, position: position, commitTime: commitTime)
-    stream.newestCommit = commitTime
+    // Infinity, which a replication origin may say, tells nothing of when: what came before it is the better guess.
+    if PostgresTimestamp.isFinite(commitTime) { stream.newestCommit = commitTime }
   }
 
   mutating func place(_ relation: Relation) {

@@ -128,8 +128,11 @@ package struct Engine: Sendable {
     source.phase == .streaming && !barrier.isFull && stream.unplaced == nil && hasRoomInBatches
   }
 
-  /// Whether the stream tells of what was committed a while ago; by two clocks, where the server is another machine.
-  package func isBehind(at now: Moment) -> Bool { now.wall - stream.newestCommit > 100_000 }
+  /// Whether the stream tells of what was committed a while ago; by two clocks, where the server is another machine. So it
+  /// is before the first commit with a finite time.
+  package func isBehind(at now: Moment) -> Bool {
+    PostgresTimestamp.age(of: stream.newestCommit, at: now.wall).map { $0 > 100_000 } ?? true
+  }
 
   /// Whether what is on the way to Redis leaves room for more.
   var hasRoomInBatches: Bool {

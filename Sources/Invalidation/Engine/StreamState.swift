@@ -28,8 +28,8 @@ struct StreamState: Sendable {
     var changedTables: Set<TableName> = []
   }
 
-  /// When the transaction that was told of last committed.
-  var newestCommit: Int64 = .min / 2
+  /// When the transaction that was told of last committed, of those with a finite time; minus infinity before the first.
+  var newestCommit = PostgresTimestamp.minusInfinity
 
   var known: [TableName: KnownRelation] = [:]
   var relations: [BoundRelation] = []

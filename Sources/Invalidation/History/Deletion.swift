@@ -1,7 +1,7 @@
 /// The delete of a key that Redis has acknowledged. Times are microseconds since 2000.
 package struct Deletion: Sendable, Equatable {
   package enum Cause: Sendable, Equatable {
-    /// A transaction, where its commit record lies, and when it was committed.
+    /// A transaction, where its commit record lies, and when it was committed (`PostgresTimestamp`: perhaps at infinity).
     case commit(xid: UInt32, position: LSN, time: Int64)
     /// A row of the outbox, and when it was written.
     case outbox(xid: UInt32, time: Int64)
@@ -28,10 +28,12 @@ package struct Deletion: Sendable, Equatable {
   /// When the key was last deleted.
   package var latest: Int64 { onceMore ?? acknowledged }
 
-  /// Microseconds from the commit, or the row of the outbox, to the acknowledged delete; zero when the clocks differ.
+  /// Microseconds from the commit, or the row of the outbox, to the acknowledged delete; zero when the clocks differ, and nil
+  /// when that was at no finite time.
   package var delay: Int64? {
     switch cause {
-    case .commit(_, _, let time), .outbox(_, let time): max(0, acknowledged &- time)
+    case .commit(_, _, let time), .outbox(_, let time):
+      PostgresTimestamp.age(of: time, at: acknowledged).map { max(0, $0) }
     case .secondDelete: nil
     }
   }

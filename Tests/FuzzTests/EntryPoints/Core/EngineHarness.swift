@@ -5,7 +5,7 @@
 /// It objects to effects that make no sense, and to a message that cannot be read and has no consequence.
 struct EngineHarness {
   private(set) var engine: Engine
-  private var now = Moment(monotonic: 1_000_000_000, wall: 1_000_000)
+  private(set) var now = Moment(monotonic: 1_000_000_000, wall: 1_000_000)
   private let plugin: SourceMode
   private var isAskedForRetention = false
 
@@ -174,6 +174,7 @@ struct EngineHarness {
     }
     _ = engine.status(now: now)
     _ = engine.wantsInput
+    _ = engine.isBehind(at: now)
   }
 
   private func requireSense(_ command: [[UInt8]]) throws {
