@@ -34,13 +34,12 @@ package final class ReplicationConnection {
   init(_ session: Session, _ identity: SystemIdentity) {
     self.session = session
     self.identity = identity
-    transport = session.connection.transport
-    certainRoom = transport == .loopback ? 16 * 1024 : 64 * 1024
+    certainRoom = session.transport == .near ? 16 * 1024 : 64 * 1024
   }
 
   package var fileDescriptor: Int32 { session.fileDescriptor }
 
-  package let transport: Transport
+  package var transport: Transport { session.transport }
 
   /// Whether `flush` is to be called when the socket is writable.
   package var wantsWrite: Bool { hasOutput || unsent != nil }

@@ -22,12 +22,17 @@ final class Session {
   }
 
   let connection: LibpqConnection
+  /// Known once `settleTransport` has been called.
+  private(set) var transport = Transport.network
   private var state = State.connecting(.writing)
   private var hasOutput = false
 
   init(_ parameters: ConnectionParameters) throws(SourceFailure) {
     connection = try LibpqConnection.startConnecting(parameters)
   }
+
+  /// For a connection that much will be read from, when it is open and before anything is asked.
+  func settleTransport() { transport = connection.settleTransport() }
 
   /// May change after each `advance` while connecting.
   var fileDescriptor: Int32 { connection.fileDescriptor }

@@ -131,7 +131,7 @@ package final class SourceConnector {
       throw SourceFailure(.misconfigured, "PostgreSQL: version 14 or newer is needed")
     }
     if case .connectingChanges(let session) = step {
-      if configuration.mode != .notify { session.connection.narrowWindow() }
+      if configuration.mode != .notify { session.settleTransport() }
       let question = configuration.mode == .notify ? SystemIdentity.query : "IDENTIFY_SYSTEM"
       try go(to: .identifying(session), asking: question, now: now)
     } else {

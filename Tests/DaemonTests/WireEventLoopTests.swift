@@ -83,12 +83,22 @@ import Testing
     #expect(gulp.end == 1_490_000)
   }
 
+  @Test func whatFillsTheNarrowWindowIsFollowedByMore() {
+    var gulp = Gulp(over: .near)
+    gulp.read(.init(bytes: 60_000, messages: 600, exhausted: true), isBehind: true, now: 10_000_000)
+    #expect(!gulp.isHolding)
+    // A round trip later.
+    gulp.read(.init(bytes: 8_000, messages: 80, exhausted: true), isBehind: true, now: 10_080_000)
+    #expect(gulp.end == 14_080_000)
+  }
+
   @Test func onLoopbackPausesGrowWhileTheFloodLasts() {
-    var gulp = Gulp(over: .loopback)
+    var gulp = Gulp(over: .near)
     var now: Int64 = 10_000_000
     var pauses: [Int64] = []
     for _ in 0..<5 {
-      gulp.read(.init(bytes: 200_000, messages: 2_000, exhausted: true), isBehind: true, now: now)
+      gulp.read(.init(bytes: 190_000, messages: 1_900, exhausted: false), isBehind: true, now: now)
+      gulp.read(.init(bytes: 10_000, messages: 100, exhausted: true), isBehind: true, now: now)
       pauses.append((gulp.end ?? now) - now)
       now += pauses.last ?? 0
       gulp.release()
@@ -96,16 +106,17 @@ import Testing
     #expect(pauses == [4_000_000, 8_000_000, 16_000_000, 16_000_000, 16_000_000])
     gulp.read(.init(bytes: 1_000, messages: 10, exhausted: true), isBehind: true, now: now + 20_000_000)
     #expect(!gulp.isHolding)
-    gulp.read(.init(bytes: 200_000, messages: 2_000, exhausted: true), isBehind: true, now: now + 20_100_000)
+    gulp.read(.init(bytes: 10_000, messages: 1_000, exhausted: true), isBehind: true, now: now + 20_100_000)
     #expect(gulp.end == now + 24_100_000)
   }
 
   @Test func whatFillsTheServersBufferHalvesThePause() {
-    var gulp = Gulp(over: .loopback)
+    var gulp = Gulp(over: .near)
     var now: Int64 = 10_000_000
     var pauses: [Int64] = []
     for bytes in [200_000, 200_000, 200_000, 800_000, 800_000, 800_000, 200_000] {
-      gulp.read(.init(bytes: bytes, messages: 2_000, exhausted: true), isBehind: true, now: now)
+      gulp.read(.init(bytes: bytes, messages: 2_000, exhausted: false), isBehind: true, now: now)
+      gulp.read(.init(bytes: 100, messages: 1, exhausted: true), isBehind: true, now: now)
       pauses.append((gulp.end ?? now) - now)
       now += pauses.last ?? 0
       gulp.release()
@@ -114,10 +125,11 @@ import Testing
   }
 
   @Test func pausesStayShortWhileNobodyIsBehind() {
-    var gulp = Gulp(over: .loopback)
+    var gulp = Gulp(over: .near)
     var now: Int64 = 10_000_000
     for isBehind in [true, true, false, false, false] {
-      gulp.read(.init(bytes: 50_000, messages: 2_000, exhausted: true), isBehind: isBehind, now: now)
+      gulp.read(.init(bytes: 50_000, messages: 2_000, exhausted: false), isBehind: isBehind, now: now)
+      gulp.read(.init(bytes: 100, messages: 1, exhausted: true), isBehind: isBehind, now: now)
       now = gulp.end ?? now
       gulp.release()
     }
@@ -125,14 +137,16 @@ import Testing
   }
 
   @Test func manyLargeMessagesAreReadWithoutAPause() {
-    var gulp = Gulp(over: .loopback)
-    gulp.read(.init(bytes: 2_400_000, messages: 400, exhausted: true), isBehind: true, now: 10_000_000)
+    var gulp = Gulp(over: .near)
+    gulp.read(.init(bytes: 2_400_000, messages: 400, exhausted: false), isBehind: true, now: 10_000_000)
+    gulp.read(.init(bytes: 6_000, messages: 1, exhausted: true), isBehind: true, now: 10_000_000)
     #expect(!gulp.isHolding)
   }
 
   @Test func aFewLargeMessagesAreNoFlood() {
-    var gulp = Gulp(over: .loopback)
-    gulp.read(.init(bytes: 2_000_000, messages: 200, exhausted: true), isBehind: true, now: 10_000_000)
+    var gulp = Gulp(over: .near)
+    gulp.read(.init(bytes: 2_000_000, messages: 200, exhausted: false), isBehind: true, now: 10_000_000)
+    gulp.read(.init(bytes: 10_000, messages: 1, exhausted: true), isBehind: true, now: 10_000_000)
     #expect(!gulp.isHolding)
   }
 

@@ -23,10 +23,10 @@ class NarrowReader(GulpingReader):
     name = "narrow-reader"
     title = "Bare socket, narrow window"
     tuning = (
-        "The same with a receive buffer of 40 KiB, as cdcd has on loopback, and 12 ms of sleep, then read until nothing is left:"
-        " the walsender finds its window closed, and puts together what it sends."
+        "The same with a receive buffer of 80 KiB, as cdcd has where the server is near, and 12 ms of sleep, then read until"
+        " nothing is left: the walsender finds its window closed, and puts together what it sends."
     )
-    options = ["--pause", 0.012, "--receive-buffer", 40 * 1024]
+    options = ["--pause", 0.012, "--receive-buffer", 80 * 1024]
 
 
 class EagerReader(GulpingReader):

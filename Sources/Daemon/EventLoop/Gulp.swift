@@ -16,6 +16,8 @@ struct Gulp {
   /// In nanoseconds: how long a pause is, and how long those of a backlog may become, each twice the one before.
   private let shortest: Int64
   private let longest: Int64
+  /// A reading that brought so many bytes is followed by another one first.
+  private let full: Int
   private(set) var pause: Int64
   /// When the pause ends, on the monotonic clock in nanoseconds; nil when there is none.
   private(set) var end: Int64?
@@ -28,11 +30,11 @@ struct Gulp {
     switch transport {
     // There is room for some 277 small messages (212,992 bytes with the kernel's own for each), which a walsender sends in
     // half a millisecond, to wait then.
-    case .unixSocket: (shortest, longest) = (250_000, 250_000)
+    case .unixSocket: (shortest, longest, full) = (250_000, 250_000, .max)
     // One that sends each message singly fills the narrow window in two to three milliseconds; what it sends in the rest of a
-    // pause is put together.
-    case .loopback: (shortest, longest) = (4_000_000, 16_000_000)
-    case .network: (shortest, longest) = (1_000_000, 1_000_000)
+    // pause is put together. A window's worth may come a round trip after the one before.
+    case .near: (shortest, longest, full) = (4_000_000, 16_000_000, 20 * 1024)
+    case .network: (shortest, longest, full) = (1_000_000, 1_000_000, .max)
     }
     pause = shortest
   }
@@ -43,7 +45,7 @@ struct Gulp {
   mutating func read(_ drained: ReplicationConnection.Drained, isBehind: Bool, now: Int64) {
     messages += drained.messages
     bytes += drained.bytes
-    guard drained.exhausted else { return }
+    guard drained.exhausted, drained.bytes < full else { return }
     if Int64(messages) * 1_000_000 >= Gulp.enough * pause, bytes < messages * Gulp.large {
       end = now + pause
       pause = isBehind && bytes < Gulp.plenty ? min(2 * pause, longest) : max(pause / 2, shortest)
