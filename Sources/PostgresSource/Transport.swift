@@ -22,7 +22,7 @@ extension LibpqConnection {
     if let peer = unsafe address(getpeername), let own = unsafe address(getsockname) {
       if peer.isLoopback || peer == own { return true }
     }
-    return roundTrip.map { $0 <= LibpqConnection.nearRoundTrip } ?? false
+    return roundTrip.map { LibpqConnection.nearRoundTrips.contains($0) } ?? false
   }
 
   /// Makes the window so small that the server soon finds it closed while nobody reads. What it sends then is put together,
@@ -38,8 +38,8 @@ extension LibpqConnection {
   /// or than half of the largest window that was ever offered, but for a part each 0.2 s.
   private static let narrowWindowBytes: Int32 = 80 * 1024
 
-  /// In microseconds. A window's worth each 0.1 ms is 800 MB/s.
-  private static let nearRoundTrip: UInt32 = 100
+  /// In microseconds. A window's worth each 0.1 ms is 800 MB/s. Nought is what a kernel says that does not know (gVisor).
+  private static let nearRoundTrips: ClosedRange<UInt32> = 1...100
 
   /// The shortest so far, in microseconds, that of the handshake at least: `tcpi_min_rtt` of `struct tcp_info` in the kernel's
   /// linux/tcp.h, of which Glibc's has the beginning only. Nil where the kernel does not tell.

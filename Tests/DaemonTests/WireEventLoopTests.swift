@@ -92,6 +92,13 @@ import Testing
     #expect(gulp.end == 14_080_000)
   }
 
+  @Test func aLoneChangeLongAfterAFloodIsNotHeld() {
+    var gulp = Gulp(over: .near)
+    gulp.read(.init(bytes: 60_000, messages: 600, exhausted: true), isBehind: true, now: 10_000_000)
+    gulp.read(.init(bytes: 200, messages: 4, exhausted: true), isBehind: false, now: 1_010_000_000)
+    #expect(!gulp.isHolding)
+  }
+
   @Test func onLoopbackPausesGrowWhileTheFloodLasts() {
     var gulp = Gulp(over: .near)
     var now: Int64 = 10_000_000

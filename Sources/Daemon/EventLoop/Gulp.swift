@@ -12,6 +12,8 @@ struct Gulp {
   private static let large = 2 * 1024
   /// Of so many bytes in one pause the server's own buffer is soon full, and it waits.
   private static let plenty = 768 * 1024
+  /// In nanoseconds: what comes so long after a full reading does not belong to it.
+  private static let patience: Int64 = 1_000_000
 
   /// In nanoseconds: how long a pause is, and how long those of a backlog may become, each twice the one before.
   private let shortest: Int64
@@ -25,6 +27,8 @@ struct Gulp {
   private var messages = 0
   private var bytes = 0
   private var since: Int64 = 0
+  /// When the last reading was a full one, behind which more is expected.
+  private var fullAt: Int64?
 
   init(over transport: Transport) {
     switch transport {
@@ -43,9 +47,18 @@ struct Gulp {
 
   /// So much was read, of changes that were committed a while ago if the stream `isBehind`.
   mutating func read(_ drained: ReplicationConnection.Drained, isBehind: Bool, now: Int64) {
+    if let fullAt, now - fullAt > Gulp.patience {
+      // Nothing came, so what was read then was the end of a flood.
+      (messages, bytes, since) = (0, 0, now)
+    }
+    fullAt = nil
     messages += drained.messages
     bytes += drained.bytes
-    guard drained.exhausted, drained.bytes < full else { return }
+    guard drained.exhausted else { return }
+    if drained.bytes >= full {
+      fullAt = now
+      return
+    }
     if Int64(messages) * 1_000_000 >= Gulp.enough * pause, bytes < messages * Gulp.large {
       end = now + pause
       pause = isBehind && bytes < Gulp.plenty ? min(2 * pause, longest) : max(pause / 2, shortest)
