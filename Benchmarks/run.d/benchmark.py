@@ -14,7 +14,7 @@ import report
 from command_line import names_of
 from contenders import BY_NAME as CONTENDERS
 from contenders.contender import Place
-from failure import BenchmarkFailure
+from failure import FAILURES, BenchmarkFailure, told
 from meter import machine
 from scenarios import BY_NAME as SCENARIOS
 from scenarios.scenario import Options, Report, tell
@@ -46,8 +46,7 @@ def main():
     errors += [error for _, _, told in parts for error in told.errors]
     for error in errors:
         print(f"no result: {error}", file=sys.stderr)
-    if not errors or folder != KEPT_RESULTS:
-        draw(parts, folder)
+    draw([part for part in parts if not part[-1].errors or folder != KEPT_RESULTS], folder)
     tell(f"Written to {folder}")
     if errors:
         return 1
@@ -76,9 +75,9 @@ def measure(names, options, folder):
         try:
             with tempfile.TemporaryDirectory(prefix=f"{name}-") as place:
                 results = scenario.measure(Place(servers, binary, Path(place)), options)
-        except BenchmarkFailure as failure:
-            tell(f"{name}: {failure}")
-            errors[name] = f"{name}: {failure}"
+        except FAILURES as failure:
+            tell(f"{name}: {told(failure)}")
+            errors[name] = f"{name}: {told(failure)}"
             continue
         document = {"run": run, "results": results}
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -107,7 +107,7 @@ class Bystanders:
         self._used_before, self._began = self._used(), time.monotonic()
 
     def _used(self):
-        """CPU seconds since boot. What a process has used is its parent's when it has ended, and so is never lost."""
+        """CPU seconds since boot. What a process has used is its parent's when that has waited for it."""
         ticks = 0
         for name in os.listdir("/proc"):
             fields = stat_fields(name) if name.isdigit() else None

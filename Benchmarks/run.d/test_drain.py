@@ -1,8 +1,13 @@
 """The harness on real servers: every contender does its work, and one that does not gets no number."""
 
+import tempfile
 import unittest
 import unittest.mock
+from pathlib import Path
 
+import psycopg2
+
+import benchmark
 import real_servers
 from contenders import CONTENDERS
 from contenders.contender import Contender
@@ -68,6 +73,16 @@ class RealServers(real_servers.RealServers):
             results = Drain().measure(self.place, Options(scale=0.002, runs=2, workloads=["W1"]))
         self.assertEqual([run["contender"] for run in results["runs"]], ["pg_recvlogical"] * 2)
         self.assertEqual(len(results["errors"]), 2)
+
+    def test_a_server_that_refuses_ends_one_scenario(self):
+        refusal = unittest.mock.patch(
+            "scenarios.stall.make_backlog", side_effect=psycopg2.OperationalError("refused")
+        )
+        servers = unittest.mock.patch("benchmark.Servers", return_value=self.servers)
+        with refusal, servers, tempfile.TemporaryDirectory() as folder:
+            errors = benchmark.measure(["stall", "start-up"], Options(runs=1), Path(folder))
+            self.assertEqual(errors, {"stall": "stall: OperationalError: refused"})
+            self.assertEqual([file.name for file in Path(folder).iterdir()], ["start-up.json"])
 
     def test_a_contender_that_fails_is_no_result(self):
         with self.assertRaisesRegex(BenchmarkFailure, "fails ended with 1"):

@@ -24,7 +24,7 @@ def drains(*seconds):
 
 class Words(unittest.TestCase):
     def test_one_slow_drain_misses_the_target(self):
-        results = {"runs": {TCP: drains(1.0, 1.1, 1.0), UNIX: drains(1.0, 1.0, 1.6)}}
+        results = {"runs": {TCP: drains(1.0, 1.1, 1.0), UNIX: drains(1.0, 1.0, 1.6)}, "errors": []}
         self.assertEqual([target.is_met for target in Stall().report(results, "").targets], [True, False])
         results["runs"][TCP][0]["rows"] = 1000
         self.assertEqual([target.is_met for target in Stall().report(results, "").targets], [None, False])
@@ -75,8 +75,8 @@ class Picture(unittest.TestCase):
 class RealServers(real_servers.RealServers):
     def test_start_up(self):
         results = StartUp().measure(self.place, Options(runs=1))
-        self.assertEqual(len(results), 3)
-        for (run,) in results.values():
+        self.assertEqual((len(results["runs"]), results["errors"]), (3, []))
+        for (run,) in results["runs"].values():
             self.assertLess(run["http_ms"], run["ready_ms"] + 1)
 
     def test_stall(self):

@@ -64,6 +64,8 @@ class Latency(Scenario):
                     if run := outcome.attempt(make_run, f"{rate}/s  {name_of(contender)}"):
                         tell(summary(run))
                         runs.append(run)
+        if not runs:
+            raise BenchmarkFailure("nothing was measured")
         titles = {FLOOR: FLOOR_TITLE, **{each.name: each.title for each in contenders if each}}
         return {"runs": runs, "titles": titles, "errors": outcome.errors}
 
@@ -240,8 +242,10 @@ def medians(results, rate):
 
 
 class Medians:
+    """Of those runs that nobody disturbed, where there are such."""
+
     def __init__(self, runs):
-        self.runs = runs
+        self.runs = runs = [run for run in runs if not is_disturbed(run)] or runs
         self.curve = [(percent, median(at(run, percent) for run in runs)) for percent in PERCENTILES]
         self._percentiles = dict(self.curve)
 
@@ -253,7 +257,7 @@ class Medians:
 
     @property
     def is_disturbed(self):
-        """Where one of its runs was."""
+        """Where all of its runs were."""
         return any(map(is_disturbed, self.runs))
 
     def keeps(self, rate):

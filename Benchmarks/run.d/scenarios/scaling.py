@@ -122,7 +122,9 @@ def targets(every):
         (KEYS, 10, "10 keys a change", 10),
     ):
         runs = [run for run in every[experiment.name] if run["changes"] >= ENOUGH_CHANGES and run["x"] in (1, value)]
-        is_doubtful = any(run["is_disturbed"] for run in runs)
+        own = [run for run in runs if run["contender"] == OWN]
+        # Where one of the two points has no run that nobody disturbed.
+        is_doubtful = {run["x"] for run in own} != {run["x"] for run in own if not run["is_disturbed"]}
         points = points_of(runs)
         for measured, short in ((SECONDS, "time"), (CPU, "CPU")):
             of_one = points[measured]

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 
 from contenders.contender import Place
-from failure import BenchmarkFailure
+from failure import FAILURES, told
 
 
 @dataclass
@@ -102,9 +102,9 @@ class Runs:
         """What `make_run` returns; None when it failed. `name`: what it is, for the error."""
         try:
             return make_run()
-        except BenchmarkFailure as failure:
-            tell(f"{name}  {failure}")
-            self.errors.append(f"{name}: {failure}")
+        except FAILURES as failure:
+            tell(f"{name}  {told(failure)}")
+            self.errors.append(f"{name}: {told(failure)}")
             return None
 
 

@@ -2,14 +2,16 @@
 walsender no room stalls now and then, while the CPU is idle."""
 
 import dataclasses
+from functools import partial
 from statistics import median
 
 import curves
 from contenders.cdcd import CDCD
 from drain_run import Run, measure_undisturbed
+from failure import BenchmarkFailure
 from report import number, table
 from scenarios.drain import BASE_SLOT, QUICK_SCALE, make_backlog
-from scenarios.scenario import Picture, Report, Scenario, Target, tell, with_disturbed
+from scenarios.scenario import Picture, Report, Runs, Scenario, Target, tell, with_disturbed
 from servers import TCP, UNIX
 from workloads import W2, scaled
 
@@ -29,14 +31,17 @@ class Stall(Scenario):
     def measure(self, place, options):
         workload = scaled(W2, options.scale or (QUICK_SCALE if options.quick else 1))
         drains = options.runs or (QUICK_DRAINS if options.quick else DRAINS)
-        runs = {}
+        runs, outcome = {}, Runs()
         for transport in TITLES:
             over = dataclasses.replace(place, transport=transport)
             runs[transport] = []
-            for run in drain_again_and_again(over, workload, drains):
-                tell(f"{TITLES[transport]:12} {run.seconds:8.3f} s" + "  disturbed" * run.is_disturbed)
-                runs[transport].append(dataclasses.asdict(run))
-        return {"runs": runs}
+            for make_run in drain_again_and_again(over, workload, drains):
+                if run := outcome.attempt(make_run, TITLES[transport]):
+                    tell(f"{TITLES[transport]:12} {run.seconds:8.3f} s" + "  disturbed" * run.is_disturbed)
+                    runs[transport].append(dataclasses.asdict(run))
+            if not runs[transport]:
+                raise BenchmarkFailure(f"nothing was measured over {TITLES[transport]}: {outcome.errors}")
+        return {"runs": runs, "errors": outcome.errors}
 
     def report(self, results, conditions):
         runs = {transport: [Run(**run) for run in of_one] for transport, of_one in results["runs"].items()}
@@ -46,6 +51,7 @@ class Stall(Scenario):
             tables=[seconds_table(seconds)],
             pictures=[picture(seconds, conditions)],
             targets=[target(TITLES[transport], of_one) for transport, of_one in runs.items()],
+            errors=results["errors"],
             conditions=conditions,
         )
 
@@ -58,7 +64,8 @@ def target(title, runs):
 
 
 def drain_again_and_again(place, workload, drains):
-    """Each counts, disturbed or not: one that was made again could have been the slowest."""
+    """Yields what makes a drain when it is called. Each counts, disturbed or not: one that was made again could have been
+    the slowest."""
     contender = CDCD(place)
     backlog = make_backlog(place, [contender], workload)
 
@@ -66,7 +73,7 @@ def drain_again_and_again(place, workload, drains):
         place.servers.copy_slot(BASE_SLOT, contender.slot, contender.plugin)
 
     for _ in range(drains):
-        yield measure_undisturbed(place, contender, workload, backlog, copy_slot, attempts=1)
+        yield partial(measure_undisturbed, place, contender, workload, backlog, copy_slot, attempts=1)
 
 
 def worst(seconds):

@@ -9,7 +9,7 @@ from contenders.cdcd import CDCD, CDCDNotify, CDCDWal2json
 from failure import BenchmarkFailure, wait_until
 from report import number, table
 from scenarios.drain import clear
-from scenarios.scenario import Report, Scenario, Target, tell
+from scenarios.scenario import Report, Runs, Scenario, Target, tell
 from workloads import make_table
 
 STARTS, QUICK_STARTS = 20, 5
@@ -30,19 +30,24 @@ class StartUp(Scenario):
 
     def measure(self, place, options):
         starts = options.runs or (QUICK_STARTS if options.quick else STARTS)
-        return {mode.title: list(measure(place, mode, starts)) for mode in modes(options)}
+        runs, outcome = {}, Runs()
+        for mode in modes(options):
+            if of_one := outcome.attempt(lambda: list(measure(place, mode, starts)), mode.name):
+                runs[mode.title] = of_one
+        return {"runs": runs, "errors": outcome.errors}
 
     def report(self, results, conditions):
         rows = []
-        for title, runs in results.items():
+        for title, runs in results["runs"].items():
             answered, ready = ([run[field] for run in runs] for field in ("http_ms", "ready_ms"))
             rows.append([title, len(runs), *map(number, (median(answered), median(ready), max(ready)))])
         return Report(
             tables=[table(["", "starts", "HTTP answers", "streaming, median", "slowest"], rows)],
             targets=[
                 Target(f"start to stream, {title}, slowest", max(run["ready_ms"] for run in runs), LIMIT_MS, "ms")
-                for title, runs in results.items()
+                for title, runs in results["runs"].items()
             ],
+            errors=results["errors"],
         )
 
 
