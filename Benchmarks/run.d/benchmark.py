@@ -14,7 +14,7 @@ import report
 from command_line import names_of
 from contenders import BY_NAME as CONTENDERS
 from contenders.contender import Place
-from failure import FAILURES, BenchmarkFailure, told
+from failure import FAILURES, BenchmarkFailure, words_of
 from meter import machine
 from scenarios import BY_NAME as SCENARIOS
 from scenarios.scenario import Options, Report, tell
@@ -76,8 +76,8 @@ def measure(names, options, folder):
             with tempfile.TemporaryDirectory(prefix=f"{name}-") as place:
                 results = scenario.measure(Place(servers, binary, Path(place)), options)
         except FAILURES as failure:
-            tell(f"{name}: {told(failure)}")
-            errors[name] = f"{name}: {told(failure)}"
+            tell(f"{name}: {words_of(failure)}")
+            errors[name] = f"{name}: {words_of(failure)}"
             continue
         document = {"run": run, "results": results}
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")

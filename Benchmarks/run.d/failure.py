@@ -14,7 +14,7 @@ class BenchmarkFailure(Exception):
 FAILURES = (BenchmarkFailure, psycopg2.Error, redis.RedisError, OSError, EOFError)
 
 
-def told(failure):
+def words_of(failure):
     """In words, also where an exception has none."""
     return str(failure) if isinstance(failure, BenchmarkFailure) else f"{type(failure).__name__}: {failure}"
 

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 
 from contenders.contender import Place
-from failure import FAILURES, told
+from failure import FAILURES, words_of
 
 
 @dataclass
@@ -103,8 +103,8 @@ class Runs:
         try:
             return make_run()
         except FAILURES as failure:
-            tell(f"{name}  {told(failure)}")
-            self.errors.append(f"{name}: {told(failure)}")
+            tell(f"{name}  {words_of(failure)}")
+            self.errors.append(f"{name}: {words_of(failure)}")
             return None
 
 
