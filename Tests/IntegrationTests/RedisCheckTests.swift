@@ -116,7 +116,7 @@ extension RealServers {
       let client = try server.redis.client()
       func check(_ options: String = "") throws -> CommandResult {
         let result = try server.cdcd("check", rules: Self.rules, options: options)
-        #expect(result.status == 0)
+        #expect(result.status == 0, "\(result.output)")
         return result
       }
       #expect(try check().output == Self.allIsRight)

@@ -49,7 +49,8 @@ final class RedisServer: Sendable {
     return started
   }
 
-  /// Starts a replica and waits until it has everything.
+  /// Starts a replica and waits until it has everything and the primary counts it, which may be up to a second later:
+  /// until then `min-replicas-to-write` refuses writes.
   func startReplica() throws {
     let port = try LoopbackConnection.freePort()
     let name = "redis-\(port)"
@@ -60,6 +61,10 @@ final class RedisServer: Sendable {
     let client = try RedisClient(port: port, timeout: .seconds(10))
     try eventually(within: .seconds(30), "the replica has caught up") {
       try client("INFO", "replication").text?.contains("master_link_status:up") == true
+    }
+    let primary = try self.client()
+    try eventually(within: .seconds(30), "the primary counts the replica") {
+      try primary("INFO", "replication").text?.contains(",state=online,") == true
     }
   }
 
