@@ -24,7 +24,7 @@ enum KeyMapping {
   /// Keys of the rows that a TRUNCATE took away; the rules `names` and `edits` do not listen to it.
   static func truncatedKeys(_ table: Table, _ row: Row) -> [String] {
     switch table {
-    case .users: userKeys(row) + (row.texts[3] == "t" ? ["vip:\(row.id)"] : [])
+    case .users: userKeys(row) + [groupKey(row)]
     case .orders: orderKeys(row)
     case .audit, .sessions: []
     }
@@ -32,7 +32,9 @@ enum KeyMapping {
 
   /// Whether some rule can produce the key, or a message names it.
   static func isDerivable(_ key: String) -> Bool {
-    ["user:", "mail:", "vip:", "name:", "edit:", "order[v1]:", "note:"].contains { key.hasPrefix($0) }
+    ["user:", "mail:", "vip:", "regular:", "guest:", "name:", "edit:", "order[v1]:", "note:"].contains {
+      key.hasPrefix($0)
+    }
       || (key.hasPrefix("cart:{") && key.hasSuffix("}")) || key.hasSuffix(":bare")
   }
 
@@ -40,17 +42,17 @@ enum KeyMapping {
     for row in [change.old, change.new] {
       if let row { keys.required += userKeys(row) }
     }
-    let vip = [change.old, change.new].contains { $0?.texts[3] == "t" }
+    let groups = Set([change.old, change.new].compactMap { $0.map(group) })
     let renamed = change.old?.texts[2] != change.new?.texts[2]
     // A move to another partition is told as a delete and an insert.
     let mayMove = change.old.map(Partition.init(of:)) != change.new.map(Partition.init(of:))
     for row in [change.old, change.new] {
       guard let row else { continue }
-      if row.texts[3] == "t" {
-        keys.required.append("vip:\(row.id)")
-      } else if vip {
-        keys.allowed.append("vip:\(row.id)")
-      }
+      keys.required.append(groupKey(row))
+      // The `where` holds for the other image.
+      keys.allowed += groups.subtracting([group(row)]).sorted().map { "\($0):\(row.id)" }
+      // What its old image lacks reads as NULL.
+      if change.isBare { keys.allowed.append("guest:\(row.id)") }
       // Of a partitioned table an insert or a delete may be half of an update.
       if change.kind == .update {
         keys.required.append("edit:\(row.id)")
@@ -70,6 +72,13 @@ enum KeyMapping {
     if let email = row.texts[1] { keys.append("mail:" + email.lowercased()) }
     return keys
   }
+
+  /// Which of the three rules that test the column `vip` the row concerns.
+  private static func group(_ row: Row) -> String {
+    row.texts[3].map { $0 == "t" ? "vip" : "regular" } ?? "guest"
+  }
+
+  private static func groupKey(_ row: Row) -> String { "\(group(row)):\(row.id)" }
 
   private static func orderKeys(_ row: Row) -> [String] {
     ["order[v1]:\(row.id)", "cart:{\(row.id)}"]

@@ -49,7 +49,7 @@ final class Oracle {
         commit.truncated += KeyMapping.truncatedKeys(table, row)
         // DDL concerns every rule of its table, whatever operations it listens to.
         if change.kind == .alter, table == .users {
-          commit.truncated += ["name:\(row.id)", "vip:\(row.id)", "edit:\(row.id)"]
+          commit.truncated += ["name", "vip", "regular", "guest", "edit"].map { "\($0):\(row.id)" }
         }
       }
     }

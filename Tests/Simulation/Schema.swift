@@ -76,7 +76,8 @@ enum Schema {
   /// By place, the rules of the users that read more than the primary key.
   static func bareTables(_ rules: [Rule]) -> [Int: String] {
     var tables: [Int: String] = [:]
-    for (place, rule) in rules.enumerated() where ["users", "vips", "names"].contains(rule.name) {
+    for (place, rule) in rules.enumerated()
+    where ["users", "vips", "regulars", "guests", "names"].contains(rule.name) {
       tables[place] = "public.users_even"
     }
     return tables
@@ -116,6 +117,12 @@ enum Schema {
       Rule(
         name: "vips", table: users, conditions: [Rule.Condition(column: "vip", values: ["t"])],
         templates: [template("vip:{id}", .literal(bytes("vip:")), .column("id", []))]),
+      Rule(
+        name: "regulars", table: users, conditions: [Rule.Condition(column: "vip", values: ["f"])],
+        templates: [template("regular:{id}", .literal(bytes("regular:")), .column("id", []))]),
+      Rule(
+        name: "guests", table: users, conditions: [Rule.Condition(column: "vip", values: [nil])],
+        templates: [template("guest:{id}", .literal(bytes("guest:")), .column("id", []))]),
       Rule(
         name: "names", table: users, operations: [.insert, .update, .delete], whenChanged: ["name"],
         templates: [template("name:{id}", .literal(bytes("name:")), .column("id", []))]),

@@ -220,7 +220,7 @@ final class Workload {
         random.chance(150) ? nil : random.pick(["Ann@x.org", "ann@X.org", "bob@x.org", "Zoë@x.org", ""])
       texts += [
         email.map { $0 + String(repeating: "x", count: world.options.emailPadding) },
-        random.pick(["Ann", "Bob", "Cy"]), random.pick(["t", "f"]),
+        random.pick(["Ann", "Bob", "Cy"]), random.pick(["t", "f", nil]),
       ]
     case .orders: texts += [String(random.below(100)), random.pick(["short", "long long long"])]
     case .audit: texts += ["seen"]
@@ -338,7 +338,8 @@ final class Workload {
   func readableKeys() -> [String] {
     var keys = ["mail:ann@x.org", "mail:bob@x.org", "mail:zoë@x.org"]
     for id in 1...world.options.rowCount {
-      keys += ["user:\(id)", "vip:\(id)", "name:\(id)", "edit:\(id)", "order[v1]:\(id)", "cart:{\(id)}"]
+      keys += ["user", "vip", "regular", "guest", "name", "edit", "order[v1]"].map { "\($0):\(id)" }
+      keys.append("cart:{\(id)}")
       if world.options.messagePerMille > 0 { keys.append("note:\(id)") }
     }
     return keys

@@ -77,7 +77,7 @@ extension Engine {
   mutating func change(_ operation: Operations, column: Int, _ index: Int, _ text: Span<UInt8>) {
     statistics.changes[stream.tables[index]][column] += 1
     var incomplete: [Int] = []
-    for rule in stream.relations[index].rules {
+    for rule in rules(of: index, for: operation, text) {
       let isMistrusted =
         !bareTables.isEmpty && mistrustsOldRows(of: rule.index, in: stream.relations[index])
       let outcome = rule.render(
@@ -86,6 +86,17 @@ extension Engine {
     }
     if !incomplete.isEmpty { openGap(.incompleteRow, rules: incomplete) }
     distribute()
+  }
+
+  /// Those that the change of the relation may concern.
+  @inline(__always)
+  private func rules(of index: Int, for operation: Operations, _ text: Span<UInt8>) -> [BoundRule] {
+    guard let conditionIndex = stream.relations[index].conditionIndex,
+      // An old row that is mistrusted concerns every rule.
+      bareTables.isEmpty || !hasBareTable(among: stream.relations[index].rules),
+      let rules = conditionIndex.rules(for: operation, stream.images, of: text)
+    else { return stream.relations[index].rules }
+    return rules
   }
 
   /// Sends the keys in `scratch` on: into the batches, or to the barrier.

@@ -6,6 +6,8 @@ package struct BoundRelation: Sendable {
   package let tables: Set<TableName>
   /// The rules that name this table, in the order of the file.
   package let rules: [BoundRule]
+  /// Which of them a change may concern; nil where there are few, or all are asked anyway.
+  let conditionIndex: ConditionIndex?
   /// The catalogue was looked at since.
   var isLookedAt = false
 
@@ -29,6 +31,7 @@ package struct BoundRelation: Sendable {
       let moves = rule.table != relation.table || rule.concerns(moving)
       return BoundRule(rule, index: place, relation: relation, rowsMove: moves)
     }
+    conditionIndex = ConditionIndex(self.rules)
   }
 }
 

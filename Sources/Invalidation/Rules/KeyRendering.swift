@@ -109,13 +109,7 @@ extension BoundRule {
   private func equal(_ left: ColumnSlice, _ right: ColumnSlice, _ message: Span<UInt8>) -> Bool {
     guard left.length == right.length else { return false }
     guard left.length > 0 else { return true }
-    return equal(message.extracting(left.range), message.extracting(right.range))
-  }
-
-  private func equal(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
-    guard left.count == right.count else { return false }
-    for position in left.indices where left[position] != right[position] { return false }
-    return true
+    return message.extracting(left.range).isEqual(to: message.extracting(right.range))
   }
 
   private func isMet(_ images: borrowing RowImages, _ message: Span<UInt8>) -> Bool {
@@ -133,7 +127,7 @@ extension BoundRule {
         return false
       }
       let text = message.extracting(slice.range)
-      guard condition.texts.contains(where: { equal($0.span, text) }) else { return false }
+      guard condition.texts.contains(where: { text.isEqual(to: $0.span) }) else { return false }
     }
     return true
   }
