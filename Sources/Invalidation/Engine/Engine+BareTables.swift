@@ -40,11 +40,6 @@ extension Engine {
     return (stream.transaction?.position ?? stream.received) <= end
   }
 
-  /// Whether old rows may lack, or have lacked, what one of these rules reads.
-  func hasBareTable(among rules: [BoundRule]) -> Bool {
-    configuration.mode == .pgoutput && rules.contains { bareTables[$0.index] != nil }
-  }
-
   /// Whether there is such a table now.
   var hasBareTable: Bool { bareTables.contains { $1.mendedAt == nil } }
 

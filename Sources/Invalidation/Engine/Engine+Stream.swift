@@ -91,9 +91,8 @@ extension Engine {
   /// Those that the change of the relation may concern.
   @inline(__always)
   private func rules(of index: Int, for operation: Operations, _ text: Span<UInt8>) -> [BoundRule] {
-    guard let conditionIndex = stream.relations[index].conditionIndex,
-      // An old row that is mistrusted concerns every rule.
-      bareTables.isEmpty || !hasBareTable(among: stream.relations[index].rules),
+    // An old row that is mistrusted concerns every rule.
+    guard bareTables.isEmpty, let conditionIndex = stream.relations[index].conditionIndex,
       let rules = conditionIndex.rules(for: operation, stream.images, of: text)
     else { return stream.relations[index].rules }
     return rules
