@@ -26,7 +26,7 @@ struct CatalogPlanOptions: ParsableArguments {
         for step in plan.steps { print(step.statement) }
       } else {
         try plan.run(on: session) { print($0) }
-        if plan.steps.isEmpty { print(nothing) }
+        print(plan.steps.isEmpty ? nothing : "Done.")
       }
     } catch let error as CatalogError {
       Output.error(error.advice)

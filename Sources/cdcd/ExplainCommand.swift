@@ -42,9 +42,19 @@ struct ExplainCommand: ParsableCommand {
         throw ValidationError(error.description)
       }
       try print(ChangeReport(change, rules: rules))
+      try requireRule(of: change.table, rules)
     } else {
       try explainLines(rules)
     }
+  }
+
+  /// A name that was misspelt looks like a table whose changes delete nothing.
+  private func requireRule(of table: TableName, _ rules: [Rule]) throws {
+    let tables = rules.compactMap { $0.table?.description }
+    guard !tables.contains(table.description) else { return }
+    let nearest = nearestName(to: table.description, among: tables).map { "; the nearest is \($0)" } ?? ""
+    Output.error("error: no rule is about the table \(table)\(nearest).")
+    throw ExitCode.failure
   }
 
   private func explainLines(_ rules: [Rule]) throws {

@@ -197,7 +197,8 @@ extension RealServers {
         let check = try server.cdcd("check", "--json", rules: Self.rules, redis: url)
         #expect(check.status == 69)
         #expect(
-          check.output.contains("Redis cannot be reached.") && check.output.contains(words), "\(check.output)"
+          check.output.contains("There is no connection to Redis.") && check.output.contains(words),
+          "\(check.output)"
         )
         #expect(check.output.contains("There is no publication cdcd."), "\(check.output)")
         #expect(check.output.contains(#""ok" : false"#))
@@ -207,7 +208,7 @@ extension RealServers {
       try client("CONFIG", "SET", "min-replicas-to-write", "1")
       let away = try server.cdcd("check", rules: Self.rules, port: 1)
       #expect(away.status == 69)
-      #expect(away.output.contains("PostgreSQL cannot be reached."), "\(away.output)")
+      #expect(away.output.contains("There is no connection to PostgreSQL."), "\(away.output)")
       #expect(away.output.contains("Redis refuses to write: NOREPLICAS"), "\(away.output)")
       server.redis.freeze()
       defer { server.redis.thaw() }

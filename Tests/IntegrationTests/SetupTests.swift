@@ -24,7 +24,11 @@ extension RealServers {
 
       let first = try server.cdcd("setup", rules: rules)
       #expect(first.status == 0)
-      #expect(first.output == dry.output)
+      #expect(dry.output.contains("CREATE EVENT TRIGGER cdcd_dropped"))
+      #expect(!first.output.contains("CREATE EVENT TRIGGER"), "\(first.output)")
+      #expect(
+        first.output.contains("CREATE PUBLICATION") && first.output.contains("-- sql/ddl-triggers.sql\n"))
+      #expect(first.output.hasSuffix("\nDone.\n"))
       let installed = [
         "publication cdcd t t t t f", "slot cdcd pgoutput postgres", #"table "Order Items""#, "table users",
       ]
@@ -391,6 +395,7 @@ extension RealServers {
         (["explain", "--config", good, "--table", "users", "--new", "{\"id\": 1}"], 0),
         (["explain", "--config", good, "--table", "users", "--new", "{\"ix\": 1}"], 1),
         (["explain", "--config", good, "--table", "users", "--new", "{"], 64),
+        (["explain", "--config", good, "--table", "user", "--new", "{\"id\": 1}"], 1),
       ]
       for (words, status) in cases {
         let result = try CommandResult.of([try CDCDProcess.binary] + words, in: folder)

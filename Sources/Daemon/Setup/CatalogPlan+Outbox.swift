@@ -11,7 +11,10 @@ extension CatalogPlan {
     findings += facts.findings(wakeup: configuration.source.wakeup)
     if let finding = facts.ownerFinding { findings.append(finding) }
     if !facts.isInstalled {
-      steps.append(Step(problem: "There is no outbox of this version.", statement: OutboxFacts.script))
+      steps.append(
+        Step(
+          problem: "There is no outbox of this version.", statement: OutboxFacts.script,
+          file: "sql/outbox.sql"))
       if !facts.mayCreateSchema {
         findings.append(
           Finding(

@@ -107,7 +107,7 @@ extension CatalogPlan {
     steps.append(
       Step(
         problem: DDLTriggers.problem, statement: DDLTriggers.script, remedy: triggers.remedy,
-        isOptional: true, isForOthers: !triggers.mayInstall))
+        file: "sql/ddl-triggers.sql", isOptional: true, isForOthers: !triggers.mayInstall))
   }
 
   private static func creation(

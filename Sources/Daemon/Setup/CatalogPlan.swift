@@ -8,12 +8,17 @@ package struct CatalogPlan: Sendable, Equatable {
     package var statement: String
     /// For people, where the statement is long.
     package var remedy: String?
+    /// The file under `sql/` whose text the statement is: its name is told in place of some hundred lines.
+    package var file: String?
     /// Without it cdcd runs, and sees less.
     package var isOptional = false
     /// The role may not run it: it is printed for a superuser.
     package var isForOthers = false
     /// It makes the slot, which `cdcd tail` has no use for.
     package var makesSlot = false
+
+    /// What a person reads while it runs.
+    fileprivate var title: String { file.map { "-- \($0)" } ?? statement }
 
     /// That it has not been done.
     var finding: Finding {
@@ -30,7 +35,7 @@ package struct CatalogPlan: Sendable, Equatable {
   /// before it runs, and those that a superuser has to run.
   package func run(on session: CatalogSession, report: (String) -> Void) throws(CatalogError) {
     for step in steps where !step.isForOthers {
-      report(step.statement)
+      report(step.title)
       try session.execute(step.statement)
     }
     for step in steps where step.isForOthers {

@@ -23,7 +23,7 @@ package struct ServerCheck {
       session = try CatalogSession(connection: configuration.source.postgres)
     } catch {
       isComplete = false
-      return findings.append(Finding("PostgreSQL cannot be reached.", remedy: error.message))
+      return findings.append(Finding("There is no connection to PostgreSQL.", remedy: error.message))
     }
     do throws(CatalogError) {
       primary = try session.identity()
@@ -40,7 +40,8 @@ package struct ServerCheck {
       isComplete = false
       findings.append(
         Finding(
-          "Redis cannot be reached.", remedy: "\(configuration.redis.address.redacted): \(error.message)"))
+          "There is no connection to Redis.",
+          remedy: "\(configuration.redis.address.redacted): \(error.message)"))
     }
   }
 }
