@@ -65,7 +65,7 @@ def measure(names, options, folder):
         "servers": servers.versions(),
         "cdcd": version(binary),
         "commit": os.environ["BENCHMARK_COMMIT"],
-        "command": shlex.join(["Benchmarks/run", *sys.argv[1:]]),
+        "command": command_without_folder(sys.argv[1:]),
     }
     folder.mkdir(parents=True, exist_ok=True)
     errors = {}
@@ -82,6 +82,13 @@ def measure(names, options, folder):
         document = {"run": run, "results": results}
         (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     return errors
+
+
+def command_without_folder(words):
+    """For whoever repeats it: the folder for the results is one of this machine."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--results")
+    return shlex.join(["Benchmarks/run", *parser.parse_known_args(words)[1]])
 
 
 def version(binary):

@@ -40,6 +40,11 @@ RUNS = [
 
 
 class Numbers(unittest.TestCase):
+    def test_the_command_is_told_without_a_folder_of_this_machine(self):
+        for words in (["--results", "/here"], ["--results=/here"]):
+            told = benchmark.command_without_folder(["--scenario", "drain", *words, "--rounds", "1"])
+            self.assertEqual(told, "Benchmarks/run --scenario drain --rounds 1")
+
     def test_digits(self):
         told = [report.number(value) for value in (0, 0.04513, 1.0, 12.34, 1234.5, 99.96)]
         self.assertEqual(told, ["0", "0.0451", "1.00", "12.3", "1,234", "100.0"])
