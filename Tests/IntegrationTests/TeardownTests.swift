@@ -30,6 +30,29 @@ extension RealServers {
       #expect(try installation.command("teardown").output == "Nothing is left.\n")
     }
 
+    @Test("the event triggers stay while another cdcd may need them", arguments: Installation.modes)
+    func anotherInTheDatabase(mode: String) throws {
+      let installation = try Installation(mode: mode)
+      try installation.stopCDCD()
+      let session = try installation.postgres.session()
+      try session.rows(
+        mode == "pgoutput"
+          ? "CREATE SCHEMA IF NOT EXISTS cdcd; CREATE TABLE cdcd.outbox ()"
+          : "SELECT pg_create_logical_replication_slot('other', 'test_decoding');"
+            + " SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')")
+      let triggers = "SELECT count(*) FROM pg_event_trigger WHERE evtname LIKE 'cdcd%'"
+      let first = try installation.command("teardown")
+      #expect(first.status == 0 && first.output.hasSuffix("Done.\n"), "\(first.output)")
+      let reason =
+        mode == "pgoutput" ? "the outbox may be another cdcd's" : "the slot theirs may be another cdcd's"
+      #expect(first.output.contains(reason), "\(first.output)")
+      #expect(try session.rows(triggers) == [["4"]])
+      try session.rows(
+        mode == "pgoutput" ? "DROP TABLE cdcd.outbox" : "SELECT pg_drop_replication_slot('theirs')")
+      #expect(try installation.command("teardown").status == 0)
+      #expect(try session.rows(triggers) == [["0"]])
+    }
+
     @Test("what is there again is a gap: the rules are flushed", arguments: Installation.modes)
     func setupAgain(mode: String) throws {
       let installation = try Installation(mode: mode)

@@ -19,7 +19,7 @@ extension CatalogPlan {
         "The publication \(source.publication).",
         "DROP PUBLICATION \(CatalogSession.quoted(identifier: source.publication));")
     }
-    try plan.removeTriggers(session)
+    try plan.removeTriggers(source, session)
     return plan
   }
 
@@ -66,8 +66,11 @@ extension CatalogPlan {
     DROP TABLE cdcd.outbox, cdcd.progress, cdcd.watched;
     """
 
-  /// The schema goes last, if nothing else is in it by then.
-  private mutating func removeTriggers(_ session: CatalogSession) throws(CatalogError) {
+  /// The schema goes last, if nothing else is in it by then. They tell every cdcd of the database, and one that is not told any
+  /// more would not notice.
+  private mutating func removeTriggers(
+    _ source: Configuration.Source, _ session: CatalogSession
+  ) throws(CatalogError) {
     let row =
       try session.rows(
         """
@@ -80,12 +83,36 @@ extension CatalogPlan {
         """
       ).first ?? []
     guard row.count == 4 else { return }
+    if row[0] == "t", let other = try Self.otherListener(source, session) {
+      return findings.append(
+        Finding(
+          .warning, "The event triggers that tell of DDL stay: \(other) may be another cdcd's.",
+          remedy: "If it is not, run the statements at the end of sql/ddl-triggers.sql."))
+    }
     if row[0] == "t" || row[1] == "t" {
       add("The event triggers that tell of DDL.", Self.triggerRemoval, isForOthers: row[3] != "t")
     }
     if row[2] == "t" {
       add("The schema cdcd.", Self.schemaRemoval, isForOthers: row[3] != "t" && row[1] == "t")
     }
+  }
+
+  /// What in this database somebody else may follow who needs to be told of DDL.
+  private static func otherListener(
+    _ source: Configuration.Source, _ session: CatalogSession
+  ) throws(CatalogError) -> String? {
+    let own = source.mode == .notify ? "" : source.slot
+    let slots = try session.rows(
+      """
+      SELECT slot_name FROM pg_catalog.pg_replication_slots
+      WHERE database = pg_catalog.current_database() AND plugin IN ('pgoutput', 'wal2json')
+        AND NOT temporary AND slot_name <> \(CatalogSession.quoted(literal: own))
+      ORDER BY slot_name LIMIT 1
+      """)
+    if let slot = slots.first?[0] { return "the slot \(slot)" }
+    guard source.mode != .notify else { return nil }
+    return try session.rows("SELECT pg_catalog.to_regclass('cdcd.outbox') IS NOT NULL") == [["t"]]
+      ? "the outbox" : nil
   }
 
   /// As at the end of `sql/ddl-triggers.sql`.
