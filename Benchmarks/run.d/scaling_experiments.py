@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import children
-from contenders.bare_readers import GulpingReader
+from contenders.bare_readers import GulpingReader, NarrowReader
 from contenders.ruled_cdcd import RuledCDCD
 from workloads import TABLE, W2, Workload, make_table, write
 
@@ -61,7 +61,7 @@ class Experiment:
 class Changes(Experiment):
     def make(self, place, values, changes):
         for value in values:
-            yield Backlog(value, [(value, RuledCDCD(place, "cdcd")), (value, GulpingReader(place))])
+            yield Backlog(value, [(value, RuledCDCD(place, "cdcd")), (value, NarrowReader(place))])
 
 
 class Tables(Experiment):
@@ -71,7 +71,7 @@ class Tables(Experiment):
     def make(self, place, values, changes):
         for value in values:
             rules = "".join(f'  - table: public.{table}\n    keys: ["users:{{id}}"]\n' for table in names(value))
-            contenders = [(value, RuledCDCD(place, "cdcd", rules)), (value, GulpingReader(place))]
+            contenders = [(value, RuledCDCD(place, "cdcd", rules)), (value, NarrowReader(place))]
             yield Backlog(
                 changes,
                 contenders,
@@ -165,7 +165,8 @@ class Keys(Experiment):
 
 
 class Width(Experiment):
-    """Rows with so many bytes more, which are in the row itself and in every change."""
+    """Rows with so many bytes more, which are in the row itself and in every change. The reader has the kernel's window: a
+    narrow one is full with a few of such rows."""
 
     def make(self, place, values, changes):
         for value in values:

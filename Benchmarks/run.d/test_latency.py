@@ -71,7 +71,7 @@ class Numbers(unittest.TestCase):
 
 
     def run_of(self, contender, **fields):
-        measured = {"commits_per_second": 500.0, "late_p99_ms": 0.1, "bystanders": 0.0, **fields}
+        measured = {"commits": 500 * latency.SECONDS, "commits_per_second": 500.0, "late_p99_ms": 0.1, "bystanders": 0.0, **fields}
         return {"contender": contender, "rate": 500, "percentiles": [[p, 1.0] for p in latency.PERCENTILES], **measured}
 
     def targets(self, **fields):
@@ -81,6 +81,7 @@ class Numbers(unittest.TestCase):
     def test_a_schedule_that_was_not_kept_meets_nothing(self):
         self.assertEqual({target.is_met for target in self.targets()}, {True})
         self.assertEqual({target.is_met for target in self.targets(commits_per_second=450.0)}, {None})
+        self.assertEqual({target.is_met for target in self.targets(commits=1000)}, {None})
         self.assertEqual({target.is_met for target in self.targets(late_p99_ms=5.0)}, {None})
 
     def test_disturbed_runs_make_targets_doubtful(self):

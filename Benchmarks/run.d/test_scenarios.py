@@ -24,10 +24,14 @@ def drains(*seconds):
 
 class Words(unittest.TestCase):
     def test_one_slow_drain_misses_the_target(self):
-        results = {"runs": {TCP: drains(1.0, 1.1, 1.0), UNIX: drains(1.0, 1.0, 1.6)}, "errors": []}
+        results = {
+            "runs": {TCP: drains(1.0, 1.1, *[1.0] * 18), UNIX: drains(*[1.0] * 19, 1.6)}, "errors": []
+        }
         self.assertEqual([target.is_met for target in Stall().report(results, "").targets], [True, False])
         results["runs"][TCP][0]["rows"] = 1000
         self.assertEqual([target.is_met for target in Stall().report(results, "").targets], [None, False])
+        results["runs"][UNIX].pop()
+        self.assertEqual([target.is_met for target in Stall().report(results, "").targets], [None, None])
 
     def test_what_a_quick_run_leaves_out_is_not_measured(self):
         point = {"contender": scaling.OWN, "microseconds": 5.0, "cpu_microseconds": 1.0, "changes": 20_000, "is_disturbed": False}
@@ -38,15 +42,23 @@ class Words(unittest.TestCase):
 
     def test_memory_is_flat_or_not(self):
         results = {
-            "rest": {"before_bytes": 30 << 20, "after_bytes": 31 << 20, "changes": 10_000},
+            "rest": {
+                "before_bytes": 30 << 20, "after_bytes": 31 << 20, "changes": 10_000,
+                "worked": {"changes": 10_000_000, "resident_bytes": 33 << 20},
+            },
             "changes": [
                 {"changes": count, "resident_bytes": mib << 20, "peak_bytes": mib << 20}
-                for count, mib in ((10_000, 31), (10_000_000, 45))
+                for count, mib in ((10_000, 31), (1_000_000, 36), (10_000_000, 37))
             ],
             "transactions": [{"rows": rows, "peak_bytes": 40 << 20} for rows in (10_000, 1_000_000)],
         }
         told = {target.what: target.is_met for target in Memory().report(results, "").targets}
-        self.assertEqual(list(told.values()), [True, True, False, True], told)
+        self.assertEqual(list(told.values()), [True, False, True, False, True, True], told)
+        # As of a quick run.
+        results["rest"]["worked"]["changes"] = 100_000
+        del results["changes"][2], results["transactions"][1]
+        told = [target.is_met for target in Memory().report(results, "").targets]
+        self.assertEqual(told, [True, *[None] * 5])
 
 
 class Picture(unittest.TestCase):

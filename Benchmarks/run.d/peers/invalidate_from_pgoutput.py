@@ -7,7 +7,7 @@ import sys
 import psycopg2
 from psycopg2.extras import LogicalReplicationConnection
 
-from invalidation import Invalidation, follow
+from invalidation import Invalidation, follow, narrow_window
 
 RELATION = struct.Struct(">xI")
 TUPLE = struct.Struct(">xH")  # After the kind of tuple: K, O or N.
@@ -83,6 +83,8 @@ class Decoder:
 def main():
     postgres, redis_url, slot, publication, *gulps = sys.argv[1:]
     connection = psycopg2.connect(postgres, connection_factory=LogicalReplicationConnection)
+    if gulps:
+        narrow_window(connection)
     cursor = connection.cursor()
     options = {"proto_version": "1", "publication_names": publication}
     cursor.start_replication(slot_name=slot, decode=False, options=options)

@@ -7,7 +7,7 @@ import orjson
 import psycopg2
 from psycopg2.extras import LogicalReplicationConnection
 
-from invalidation import Invalidation, follow
+from invalidation import Invalidation, follow, narrow_window
 
 OPTIONS = {
     "format-version": "2",
@@ -35,6 +35,8 @@ def ids(message):
 def main():
     postgres, redis_url, slot, *gulps = sys.argv[1:]
     connection = psycopg2.connect(postgres, connection_factory=LogicalReplicationConnection)
+    if gulps:
+        narrow_window(connection)
     cursor = connection.cursor()
     cursor.start_replication(slot_name=slot, decode=False, options=OPTIONS)
     follow(cursor, ids, Invalidation(redis_url, in_one_command=bool(gulps)), lingers=bool(gulps))

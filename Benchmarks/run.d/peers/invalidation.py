@@ -1,13 +1,16 @@
 """What the scripts for both output plugins have in common: the loop, and the deletes."""
 
+import os
 import select
+import socket
 import time
 
 import redis
 
 AT_ONCE = 4000
 CONFIRM_SECONDS = 1
-LINGER_SECONDS = 0.001
+LINGER_SECONDS = 0.012
+NARROW_WINDOW_BYTES = 80 * 1024
 
 
 class Invalidation:
@@ -37,6 +40,12 @@ class Invalidation:
                 pipeline.unlink(key)
             pipeline.execute()
         self._keys.clear()
+
+
+def narrow_window(connection):
+    """So that it is closed while the reader lingers, and the server's kernel puts together what the walsender sends."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_WINDOW_BYTES)
 
 
 def follow(cursor, ids, invalidation, lingers=False):

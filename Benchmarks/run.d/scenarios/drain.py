@@ -76,8 +76,9 @@ def drain_slots(place, contenders, workload, rounds, attempts):
     if not contenders:
         return
     backlog = make_backlog(place, contenders, workload)
-    for _ in range(rounds):
-        for contender in contenders:
+    for number in range(rounds):
+        # There and back, so that nobody always follows the same one.
+        for contender in reversed(contenders) if number % 2 else contenders:
 
             def copy_slot():
                 place.servers.copy_slot(BASE_SLOT, contender.slot, contender.plugin)

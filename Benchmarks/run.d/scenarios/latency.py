@@ -36,7 +36,7 @@ PERCENTILES = [10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 92.5, 95, 97, 98, 99]
 PERCENTILES += [99.3, 99.5, 99.7, 99.8, 99.9, 99.95, 99.99]
 FLOOR = "floor"
 FLOOR_TITLE = "the writer's own DEL"
-# The targets, ms above the floor.
+# What is allowed, ms above the floor.
 TARGETS = {50: 0.25, 99: 1.0}
 
 
@@ -274,7 +274,7 @@ def table_of(results, contenders):
         rows.append(
             [results["titles"][name]]
             + [f"{of_one[percent]:.3f}" for percent in (50, 90, 99, 99.9)]
-            + [f"{of_one.median('max_ms'):.1f}", f"{number(early, 2)} %", cpu]
+            + [f"{max(run['max_ms'] for run in of_one.runs):.1f}", f"{number(early, 2)} %", cpu]
             + [f"{of_one.median('redis_cpu_percent'):.0f} %"]
         )
     return table(["ms", "p50", "p90", "p99", "p99.9", "max", "before return", "CPU", "Redis CPU"], rows)
@@ -301,7 +301,10 @@ def remarks(by_rate):
 def targets(contenders, rate):
     for name in ("cdcd", "cdcd-wal2json", "cdcd-notify"):
         both = [contenders[each] for each in (name, FLOOR) if each in contenders]
-        is_measured = len(both) == 2 and all(each.keeps(rate) for each in both)
+        # A quick run has too few commits for a p99.
+        is_measured = len(both) == 2 and all(
+            each.keeps(rate) and each.median("commits") >= rate * SECONDS for each in both
+        )
         for percent, limit in TARGETS.items():
             above = both[0][percent] - both[1][percent] if is_measured else None
             what = f"{name} at {rate} commits/s, p{percent} above the floor"

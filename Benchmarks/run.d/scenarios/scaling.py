@@ -16,7 +16,7 @@ ROUNDS = 3
 ENOUGH_CHANGES = 100_000
 OWN, READER = "cdcd", "reader"
 # What is measured, as it is called in charts.
-SECONDS, CPU, READER_SECONDS = "cdcd, time", "cdcd, CPU", "bare socket, 1 ms between reads, time"
+SECONDS, CPU, READER_SECONDS = "cdcd, time", "cdcd, CPU", "bare socket, time"
 
 
 class Scaling(Scenario):
@@ -24,7 +24,8 @@ class Scaling(Scenario):
     title = "Scaling"
     explanation = (
         "Drains of a backlog in transactions of 100 rows, as W2's, one thing varied at a time; microseconds a change."
-        " The bare reader drains the same backlog, and so shows what of it is the server's."
+        " The bare reader drains the same backlog, with a narrow window as cdcd has (rows of another width: with the"
+        " kernel's), and so shows what of it is the server's. Beyond two keys a change Redis is what takes the time."
     )
 
     def measure(self, place, options):

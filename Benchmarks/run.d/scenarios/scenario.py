@@ -36,7 +36,7 @@ class Options:
 
 @dataclass
 class Target:
-    """One line of the issue's targets. `value` is None where this run did not measure it."""
+    """Something to be reached. `value` is None where this run did not measure it."""
 
     what: str
     value: float | None
