@@ -9,8 +9,10 @@ from contenders.pg_recvlogical import PgRecvlogical, PgRecvlogicalStreaming, PgR
 from contenders.psycopg2_scripts import (
     Psycopg2Pgoutput,
     Psycopg2PgoutputGulps,
+    Psycopg2PgoutputNarrow,
     Psycopg2Wal2json,
     Psycopg2Wal2jsonGulps,
+    Psycopg2Wal2jsonNarrow,
 )
 
 CONTENDERS = [
@@ -25,8 +27,10 @@ CONTENDERS = [
     PgRecvlogicalWal2json,
     Psycopg2Pgoutput,
     Psycopg2PgoutputGulps,
+    Psycopg2PgoutputNarrow,
     Psycopg2Wal2json,
     Psycopg2Wal2jsonGulps,
+    Psycopg2Wal2jsonNarrow,
     DebeziumAsItComes,
     Debezium,
     DebeziumLowLatency,

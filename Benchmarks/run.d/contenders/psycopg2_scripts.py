@@ -1,5 +1,5 @@
 """What a good engineer writes in a hundred lines of Python: the peers to beat. Each once as one would write it, and
-once with all that we learnt about walsenders since."""
+twice with what we learnt about walsenders since."""
 
 from contenders.contender import PEERS, PUBLICATION, Contender
 
@@ -25,13 +25,22 @@ class Psycopg2PgoutputGulps(Psycopg2Pgoutput):
     name = "psycopg2-pgoutput-gulps"
     title = "psycopg2, pgoutput, in gulps"
     tuning = (
-        "The same with a receive buffer of 80 KiB, as cdcd has where the server is near; when nothing more has arrived it"
-        " sleeps for 12 ms and reads again before it deletes, which a user pays for with that much latency; and all keys"
-        " of a round are in one UNLINK."
+        "The same, but when nothing more has arrived it sleeps for 1 ms and reads again before it deletes, which a user"
+        " pays for with that much latency; and all keys of a round are in one UNLINK."
     )
     arguments = (PUBLICATION, "gulps")
     # With little to read it does as the other.
     has_latency = False
+
+
+class Psycopg2PgoutputNarrow(Psycopg2PgoutputGulps):
+    name = "psycopg2-pgoutput-narrow"
+    title = "psycopg2, pgoutput, narrow window"
+    tuning = (
+        "As in gulps, with a receive buffer of 80 KiB, as cdcd has where the server is near, and 12 ms of sleep: better for"
+        " small transactions, worse for a huge one, which it receives and parses in turn."
+    )
+    arguments = (PUBLICATION, "narrow")
 
 
 class Psycopg2Wal2json(Psycopg2Pgoutput):
@@ -52,3 +61,9 @@ class Psycopg2Wal2jsonGulps(Psycopg2Wal2json):
     tuning = "As with pgoutput."
     arguments = ("gulps",)
     has_latency = False
+
+
+class Psycopg2Wal2jsonNarrow(Psycopg2Wal2jsonGulps):
+    name = "psycopg2-wal2json-narrow"
+    title = "psycopg2, wal2json, narrow window"
+    arguments = ("narrow",)

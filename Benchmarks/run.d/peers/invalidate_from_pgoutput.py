@@ -1,5 +1,5 @@
 """A careful script that deletes users:{id} in Redis when a row of public.users changes: pgoutput through psycopg2,
-parsed with struct. Usage: invalidate_from_pgoutput.py POSTGRES REDIS SLOT PUBLICATION [gulps]"""
+parsed with struct. Usage: invalidate_from_pgoutput.py POSTGRES REDIS SLOT PUBLICATION [gulps|narrow]"""
 
 import struct
 import sys
@@ -7,7 +7,7 @@ import sys
 import psycopg2
 from psycopg2.extras import LogicalReplicationConnection
 
-from invalidation import Invalidation, follow, narrow_window
+from invalidation import Invalidation, follow, in_gulps
 
 RELATION = struct.Struct(">xI")
 TUPLE = struct.Struct(">xH")  # After the kind of tuple: K, O or N.
@@ -83,13 +83,12 @@ class Decoder:
 def main():
     postgres, redis_url, slot, publication, *gulps = sys.argv[1:]
     connection = psycopg2.connect(postgres, connection_factory=LogicalReplicationConnection)
-    if gulps:
-        narrow_window(connection)
+    linger_seconds = in_gulps(gulps[0] if gulps else None, connection)
     cursor = connection.cursor()
     options = {"proto_version": "1", "publication_names": publication}
     cursor.start_replication(slot_name=slot, decode=False, options=options)
     decoder = Decoder("public.users", "id")
-    follow(cursor, decoder.ids, Invalidation(redis_url, in_one_command=bool(gulps)), lingers=bool(gulps))
+    follow(cursor, decoder.ids, Invalidation(redis_url, in_one_command=bool(gulps)), linger_seconds=linger_seconds)
 
 
 if __name__ == "__main__":

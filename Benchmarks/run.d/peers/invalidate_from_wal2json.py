@@ -1,5 +1,5 @@
 """A careful script that deletes users:{id} in Redis when a row of public.users changes: wal2json through psycopg2.
-Usage: invalidate_from_wal2json.py POSTGRES REDIS SLOT [gulps]"""
+Usage: invalidate_from_wal2json.py POSTGRES REDIS SLOT [gulps|narrow]"""
 
 import sys
 
@@ -7,7 +7,7 @@ import orjson
 import psycopg2
 from psycopg2.extras import LogicalReplicationConnection
 
-from invalidation import Invalidation, follow, narrow_window
+from invalidation import Invalidation, follow, in_gulps
 
 OPTIONS = {
     "format-version": "2",
@@ -35,11 +35,10 @@ def ids(message):
 def main():
     postgres, redis_url, slot, *gulps = sys.argv[1:]
     connection = psycopg2.connect(postgres, connection_factory=LogicalReplicationConnection)
-    if gulps:
-        narrow_window(connection)
+    linger_seconds = in_gulps(gulps[0] if gulps else None, connection)
     cursor = connection.cursor()
     cursor.start_replication(slot_name=slot, decode=False, options=OPTIONS)
-    follow(cursor, ids, Invalidation(redis_url, in_one_command=bool(gulps)), lingers=bool(gulps))
+    follow(cursor, ids, Invalidation(redis_url, in_one_command=bool(gulps)), linger_seconds=linger_seconds)
 
 
 if __name__ == "__main__":

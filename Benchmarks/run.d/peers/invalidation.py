@@ -9,7 +9,6 @@ import redis
 
 AT_ONCE = 4000
 CONFIRM_SECONDS = 1
-LINGER_SECONDS = 0.012
 NARROW_WINDOW_BYTES = 80 * 1024
 
 
@@ -48,9 +47,16 @@ def narrow_window(connection):
         same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_WINDOW_BYTES)
 
 
-def follow(cursor, ids, invalidation, lingers=False):
+def in_gulps(kind, connection):
+    """Prepares the connection, and returns how long to linger, in seconds."""
+    if kind == "narrow":
+        narrow_window(connection)
+    return {None: 0, "gulps": 0.001, "narrow": 0.012}[kind]
+
+
+def follow(cursor, ids, invalidation, linger_seconds=0):
     """Reads as long as there is something to read, so that a pipeline's time is used to gather the next one; waits
-    only when everything is deleted, and confirms nothing that is not. `lingers`: waits a moment for more before it
+    only when everything is deleted, and confirms nothing that is not. With `linger_seconds` it waits for more before it
     sends what it has, so that the walsender, which wakes it for each message, may send many at once."""
     received = confirmed = 0
     has_lingered = False
@@ -61,8 +67,8 @@ def follow(cursor, ids, invalidation, lingers=False):
             received = message.data_start
             if not invalidation.add(ids(message.payload)):
                 continue
-        elif lingers and not has_lingered:
-            time.sleep(LINGER_SECONDS)
+        elif linger_seconds and not has_lingered:
+            time.sleep(linger_seconds)
             has_lingered = True
             continue
         invalidation.send()
