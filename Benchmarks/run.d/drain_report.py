@@ -106,7 +106,7 @@ def seconds_picture(medians, conditions):
     svg = bars.draw(
         "How long a backlog takes",
         "From the start of the stream until every key is deleted, or every byte received by those that delete none"
-        " (grey). Shorter is better.",
+        " (grey). A bar with a gap goes on beyond the scale.",
         rows,
         panels,
         f"Median of {medians.run_counts()} runs, which the whisker spans. {conditions}",
@@ -142,7 +142,7 @@ def cost_picture(medians, conditions):
         memory.append(bars.Bar([(style_of(BY_NAME[name]), peak)], number(peak, 2)))
     panels = [
         bars.Panel(f"CPU in {workload}", "seconds", cpu, legend=legend),
-        bars.Panel("Peak memory of the consumer", "MiB", memory),
+        bars.Panel(f"Peak memory of the consumer in {workload}", "MiB", memory),
     ]
     subtitle = "CPU of consumer, of the backend that feeds it, and of Redis, while the backlog is drained."
     svg = bars.draw("What it costs", subtitle, rows, panels, f"Medians. {conditions}")

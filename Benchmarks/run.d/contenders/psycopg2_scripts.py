@@ -35,7 +35,7 @@ class Psycopg2PgoutputGulps(Psycopg2Pgoutput):
 
 class Psycopg2PgoutputNarrow(Psycopg2PgoutputGulps):
     name = "psycopg2-pgoutput-narrow"
-    title = "psycopg2, pgoutput, narrow window"
+    title = "psycopg2, pgoutput, narrow"
     tuning = (
         "As in gulps, with a receive buffer of 80 KiB, as cdcd has where the server is near, and 12 ms of sleep: better for"
         " small transactions, worse for a huge one, which it receives and parses in turn."
@@ -65,5 +65,5 @@ class Psycopg2Wal2jsonGulps(Psycopg2Wal2json):
 
 class Psycopg2Wal2jsonNarrow(Psycopg2Wal2jsonGulps):
     name = "psycopg2-wal2json-narrow"
-    title = "psycopg2, wal2json, narrow window"
+    title = "psycopg2, wal2json, narrow"
     arguments = ("narrow",)
