@@ -105,8 +105,7 @@ def seconds_picture(medians, conditions):
             panels.append(bars.Panel(title, "seconds", panel, subtitle=subtitle_of(workload)))
     svg = bars.draw(
         "How long a backlog takes",
-        "From the start of the stream until every key is deleted, or every byte received by those that delete none"
-        " (grey). A bar with a gap goes on beyond the scale.",
+        "From the start of the stream until every key is deleted, or every byte received (grey). A bar with a gap goes on.",
         rows,
         panels,
         f"Median of {medians.run_counts()} runs, which the whisker spans. {conditions}",
