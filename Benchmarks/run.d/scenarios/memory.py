@@ -5,13 +5,13 @@ import time
 
 import curves
 from contenders.cdcd import CDCD
+from drain_report import MEBIBYTE, PEAK_LIMIT_MIB
 from meter import peak_resident_bytes, resident_bytes
 from report import table
 from scenarios.drain import clear
 from scenarios.scenario import Picture, Report, Scenario, Target, tell
 from workloads import TABLE, Workload, make_table
 
-MEBIBYTE = 1 << 20
 REST_SECONDS = 3
 FIRST_CHANGES = 10_000
 CHANGES = [10_000, 100_000, 1_000_000, 10_000_000]
@@ -19,7 +19,7 @@ QUICK_CHANGES = [10_000, 100_000]
 ROWS_EACH = 100
 TRANSACTIONS = [10_000, 1_000_000]
 QUICK_TRANSACTIONS = [10_000, 100_000]
-IDLE_LIMIT_MIB, PEAK_LIMIT_MIB = 32, 48
+IDLE_LIMIT_MIB = 32
 # What has to be flat may grow by so much from the smallest to the largest: the history of the last invalidations, 2 MiB, has
 # to be filled, and pages of code that a small run does not reach have to be read. And by so much from one million on.
 GROWTH_MIB, LATE_GROWTH_MIB = 5, 1
