@@ -7,7 +7,7 @@ struct WhyCommand: AsyncParsableCommand {
     commandName: "why",
     abstract: "Says what deleted a key last: transaction, table, rule, and how long it took.",
     discussion: """
-      It asks the running daemon, at the address of http.listen, which remembers the last 40,000 keys or more since it \
+      It asks the running daemon, at the address of http.listen, which remembers the last 20,000 keys or more since it \
       started. It ends with 0 when it knows a delete of the key, with 1 when it does not, and with 69 when none answers.
       """)
 

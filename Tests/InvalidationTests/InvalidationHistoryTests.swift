@@ -126,7 +126,7 @@ import Testing
     #expect(history.lastDeletion(of: Self.bytes("user:0")) == nil)
     // Whatever came after `completeSince` is there, and its neighbour before it is not.
     let oldest = Int(history.completeSince) + 1_000
-    #expect(total - oldest >= 40_000)
+    #expect(total - oldest >= 20_000)
     for number in stride(from: oldest, to: total, by: 997) {
       let found = try #require(history.lastDeletion(of: Self.bytes("user:\(number)")), "user:\(number)")
       let xid = UInt32(number / keysOfATransaction)

@@ -148,8 +148,8 @@ extension Engine {
 
   func commitOrigin(xid: UInt32, position: LSN, time: Int64) -> KeyOrigin {
     KeyOrigin(
-      kind: .commit, xid: xid, position: position, time: time,
-      isReplay: targets.allSatisfy { $0.hasAcknowledged(position) })
+      kind: .commit, isReplay: targets.allSatisfy { $0.hasAcknowledged(position) }, xid: xid,
+      position: position, time: time)
   }
 
   /// Adds keys to every target's open batch, closing those that are full.

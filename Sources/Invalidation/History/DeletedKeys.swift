@@ -9,13 +9,14 @@ struct KeyOrigin: Sendable, Equatable {
     case secondDelete
   }
 
+  // In an order that leaves no holes: the history holds thousands of them.
   var kind: Kind
+  /// Redis had acknowledged its deletes before, and lost them.
+  var isReplay = false
   var xid: UInt32 = 0
   var position = LSN.zero
   /// Microseconds since 2000.
   var time: Int64 = 0
-  /// Redis had acknowledged its deletes before, and lost them.
-  var isReplay = false
 
   static let secondDelete = KeyOrigin(kind: .secondDelete)
 }

@@ -4,14 +4,14 @@ import DequeModule
 /// when Redis has acknowledged its delete.
 ///
 /// It remembers hashes of keys and the transactions that they come from, and forgets the oldest beyond `memoryLimit`:
-/// up to 120,000 keys of large transactions, 40,000 where each has a transaction of its own. Of the last few keys it has
+/// up to 60,000 keys of large transactions, 20,000 where each has a transaction of its own. Of the last few keys it has
 /// the text as well.
 ///
 /// It is a value. A copy shares the memory of what is full and stays as it is, so that other threads may search it while
 /// the Engine goes on.
 package struct InvalidationHistory: Sendable {
   /// Bytes; the segment that is being filled comes on top.
-  static let memoryLimit = 2 << 20
+  static let memoryLimit = 1 << 20
   private static let segmentKeyLimit = 4_096
   private static let latestLimit = 20
   /// The longest key that is kept as text.
