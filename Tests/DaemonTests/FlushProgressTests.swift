@@ -8,7 +8,8 @@ import Testing
     -> FlushSummary
   {
     var summary = FlushSummary(rules: 2)
-    summary.counts.found = 90_000
+    summary.counts.foundKeys = 60_000
+    summary.counts.foundLeases = 30_000
     summary.counts.deletedKeys = deletedKeys
     summary.counts.deletedLeases = deletedLeases
     summary.duration = duration
@@ -41,6 +42,8 @@ import Testing
       makeSummary(200_000, 1, after: .milliseconds(10_900)).sentence
         == "Deleted 200000 keys and 1 lease of 2 rules in 10 s.")
     var summary = makeSummary(0, 0, after: .zero)
+    summary.counts.foundKeys = 12_345_678_902
+    summary.counts.foundLeases = 3
     summary.patterns = [
       .init(isLease: true, glob: "cdcd:l:{user:*}", found: 3),
       .init(isLease: false, glob: "user:*", found: 1),
@@ -51,8 +54,13 @@ import Testing
                  3 cdcd:l:{user:*}
                  1 user:*
         12345678901 user:*:mail
-        12345678902 keys and 3 leases of 2 rules would be deleted; one that several patterns cover is counted with each.
+        12345678902 keys and 3 leases of 2 rules would be deleted.
         """)
+    summary.counts.foundKeys -= 1
+    #expect(
+      summary.inventory.hasSuffix(
+        "12345678901 keys and 3 leases of 2 rules would be deleted; one that several patterns cover is in the line of each."
+      ))
   }
 
   @Test(

@@ -38,6 +38,23 @@ enum KeyMapping {
       || (key.hasPrefix("cart:{") && key.hasSuffix("}")) || key.hasSuffix(":bare")
   }
 
+  /// Whether a flush of the rule has to delete the key.
+  static func isFlushed(_ key: String, with rule: String) -> Bool {
+    let prefixes =
+      switch rule {
+      case "users": ["user:", "mail:"]
+      case "vips": ["vip:"]
+      case "regulars": ["regular:"]
+      case "guests": ["guest:"]
+      case "names": ["name:"]
+      case "edits": ["edit:"]
+      case "orders", "baskets": ["order[v1]:", "cart:{"]
+      case "messages": ["note:"]
+      default: [String]()
+      }
+    return prefixes.contains { key.hasPrefix($0) }
+  }
+
   private static func users(_ change: Change, _ keys: inout Keys) {
     for row in [change.old, change.new] {
       if let row { keys.required += userKeys(row) }

@@ -76,10 +76,8 @@ extension Oracle {
       return .byDelete
     }
     if data.emptiedAt > shown, data.emptiedTime >= earliest { return .byDelete }
-    guard data.passes.contains(where: { $0.begun > shown }) else { return .none }
-    let bytes = Array(key.utf8)
     let isPassed = data.passes.contains { pass in
-      pass.begun > shown && pass.time >= earliest && Glob.matches(pass.pattern, bytes)
+      pass.begun > shown && pass.time >= earliest && pass.takes(key)
     }
     return isPassed && isClean(key, commit, for: audience) ? .byFlush : .none
   }

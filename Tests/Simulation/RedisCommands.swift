@@ -227,8 +227,13 @@ extension ModelRedis {
       return .array([.bulk([UInt8(ascii: "0")]), .array([])])
     }
     if cursor == 0 {
-      connection.scans.removeAll { $0.pattern == pattern }
-      connection.scans.append(RedisData.Pass(pattern: pattern, begun: world.nextTick(), time: world.now))
+      let rules = Set(connection.instance.status()?.openFlushes.map(\.rule) ?? [])
+      connection.scan = RedisData.Pass(
+        pattern: pattern, rules: rules, begun: world.nextTick(), time: world.now)
+    }
+    guard let pass = connection.scan, pass.pattern == pattern else {
+      world.fail("effect", "\(connection.owner): SCAN with a cursor that Redis has not given for its pattern")
+      return error("ERR invalid cursor")
     }
     let position = Int(cursor & 0xFFFF_FFFF)
     let end = cursor == 0 ? data.order.count : min(Int(cursor >> 32), data.order.count)
@@ -237,21 +242,20 @@ extension ModelRedis {
     for key in data.order[min(position, stop)..<stop] {
       guard let key, Glob.matches(pattern, Array(key.utf8)) else { continue }
       found.append(.bulk(Array(key.utf8)))
-      world.oracle.scanReturned(key)
+      if pass.takes(key) || KeyMapping.leased(key) != nil { world.oracle.scanReturned(key) }
     }
     var next: UInt64 = 0
-    if stop < end { next = UInt64(end) << 32 | UInt64(stop) } else { finishPass(pattern, connection) }
+    if stop < end { next = UInt64(end) << 32 | UInt64(stop) } else { finish(pass, connection) }
     world.trace {
       "redis: SCAN \(cursor) \(String(decoding: pattern, as: UTF8.self)): \(found.count), next \(next)"
     }
     return .array([.bulk(Array(String(next).utf8)), .array(found)])
   }
 
-  private func finishPass(_ pattern: [UInt8], _ connection: RedisConnection) {
-    guard let scan = connection.scans.first(where: { $0.pattern == pattern }) else { return }
-    connection.scans.removeAll { $0.pattern == pattern }
-    data.passes.removeAll { $0.pattern == pattern }
-    data.passes.append(scan)
+  private func finish(_ pass: RedisData.Pass, _ connection: RedisConnection) {
+    connection.scan = nil
+    data.passes.removeAll { $0.pattern == pass.pattern && $0.rules == pass.rules }
+    data.passes.append(pass)
   }
 
   private func info(_ sections: [String]) -> RedisReply {

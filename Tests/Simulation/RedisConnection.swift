@@ -33,8 +33,8 @@ final class RedisConnection {
   var isUnauthenticated = false
   /// The command just run moved the watermark from the value it expected: this history is the client's.
   var chainHolds = false
-  /// SCAN passes under way, from their cursor 0 on.
-  var scans: [RedisData.Pass] = []
+  /// The SCAN pass under way, from its cursor 0 on.
+  var scan: RedisData.Pass?
 
   init(world: World, instance: Instance) {
     self.world = world

@@ -25,12 +25,18 @@ struct RedisData {
   /// Whole SCAN passes.
   var passes: [Pass] = []
 
-  /// A walk over all keys that match a pattern.
+  /// A walk over all keys that match a pattern, for a flush of these rules, which deletes theirs and leaves the others.
   struct Pass {
     var pattern: [UInt8]
+    var rules: Set<String>
     /// When it began, in ticks and in virtual time.
     var begun: UInt64
     var time: Int64
+
+    /// Whether the walk has to find the key and the flush to delete it.
+    func takes(_ key: String) -> Bool {
+      Glob.matches(pattern, Array(key.utf8)) && rules.contains { KeyMapping.isFlushed(key, with: $0) }
+    }
   }
 
   subscript(key: String) -> Stored? { entries[key] }

@@ -15,7 +15,7 @@ package struct FlushProgress: Sendable, Equatable {
 
   /// `45 %, values: 90000 found, 89990 deleted, 19800/s, 6 s left`.
   package var line: String {
-    var parts = ["\(percent) %, \(isAtLeases ? "leases" : "values"): \(summary.counts.found) found"]
+    var parts = ["\(percent) %, \(isAtLeases ? "leases" : "values"): \(summary.found) found"]
     // A walk that only counts deletes nothing.
     if summary.deleted > 0 { parts.append("\(summary.deleted) deleted") }
     let seconds = summary.duration / .seconds(1)

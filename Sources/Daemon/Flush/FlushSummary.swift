@@ -18,16 +18,19 @@ package struct FlushSummary: Sendable, Equatable {
   package init(rules: Int) { self.rules = rules }
 
   package var deleted: UInt64 { counts.deletedKeys + counts.deletedLeases }
+  package var found: UInt64 { counts.foundKeys + counts.foundLeases }
 
   func adding(_ walk: RequestedFlush, since start: ContinuousClock.Instant) -> FlushSummary {
     var sum = self
-    sum.counts.found += walk.counts.found
+    sum.counts.foundKeys += walk.counts.foundKeys
+    sum.counts.foundLeases += walk.counts.foundLeases
     sum.counts.deletedKeys += walk.counts.deletedKeys
     sum.counts.deletedLeases += walk.counts.deletedLeases
     sum.duration = start.duration(to: .now)
-    sum.patterns = zip(walk.patterns, walk.foundByPattern).map { pattern, found in
-      Pattern(
-        isLease: pattern.isLease, glob: String(decoding: pattern.bytes, as: UTF8.self), found: found)
+    sum.patterns = zip(walk.stages, walk.foundByGlob).flatMap { stage, counts in
+      zip(stage.globs, counts).map { glob, found in
+        Pattern(isLease: stage.isLease, glob: String(decoding: glob, as: UTF8.self), found: found)
+      }
     }
     return sum
   }
@@ -43,11 +46,11 @@ package struct FlushSummary: Sendable, Equatable {
   /// A line for each pattern, and one for all, of a walk that only counts.
   package var inventory: String {
     var lines = patterns.map { pattern in "\(FlushSummary.padded(pattern.found)) \(pattern.glob)" }
-    let leases = patterns.filter(\.isLease).reduce(0) { $0 + $1.found }
-    let keys = patterns.filter { !$0.isLease }.reduce(0) { $0 + $1.found }
+    let isCountedOnce = patterns.reduce(0) { $0 + $1.found } == found
     lines.append(
-      "\(FlushSummary.text(keys, "key")) and \(FlushSummary.text(leases, "lease")) of \(rulesText) would be deleted"
-        + (patterns.count > 1 ? "; one that several patterns cover is counted with each." : "."))
+      "\(FlushSummary.text(counts.foundKeys, "key")) and \(FlushSummary.text(counts.foundLeases, "lease")) of \(rulesText)"
+        + " would be deleted"
+        + (isCountedOnce ? "." : "; one that several patterns cover is in the line of each."))
     return lines.joined(separator: "\n")
   }
 

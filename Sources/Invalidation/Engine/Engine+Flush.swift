@@ -92,10 +92,10 @@ extension Engine {
     guard let job = flushes.job, job.phase == .scanning, mayScan(target) else { return }
     let scan = job.scans[target]
     guard !scan.isBusy, !scan.isDone, scan.nextPageAt <= now.monotonic else { return }
-    guard scan.pattern < job.patterns.count else { return scanEnded(target) }
+    guard scan.stage < job.stages.count else { return scanEnded(target) }
     flushes.job?.scans[target].isBusy = true
     let request = FlushPage.request(
-      job.patterns[scan.pattern], from: scan.cursor, rate: configuration.flushRate)
+      job.stages[scan.stage], from: scan.cursor, rate: configuration.flushRate)
     expect(target, [.scan(job: job.number)])
     emit(.sendRedis(target: target, bytes: request))
   }
@@ -107,13 +107,14 @@ extension Engine {
   }
 
   mutating func scanned(_ target: Int, _ parts: [RedisReply], job number: UInt64) {
-    guard let page = FlushPage(parts) else {
+    guard let answer = FlushPage(parts) else {
       return fail(target, kind: "protocol", "SCAN answered something else")
     }
-    guard flushes.job?.number == number else { return }
+    guard let job = flushes.job, job.number == number else { return }
+    let page = answer.only(job.stages[job.scans[target].stage])
     flushes.job?.scans[target].cursor = page.cursor
     flushes.job?.scans[target].nextPageAt = now.monotonic + page.cost(rate: configuration.flushRate)
-    flushes.job?.scannedKeys += UInt64(page.found)
+    flushes.job?.scannedKeys += UInt64(page.keys.count)
     guard !page.keys.isEmpty else { return pageEnded(target) }
     expect(target, [.flushDelete(job: number)])
     emit(.sendRedis(target: target, bytes: encoder.deleteCommand(page.keys)))
@@ -130,7 +131,7 @@ extension Engine {
   private mutating func pageEnded(_ target: Int) {
     flushes.job?.scans[target].isBusy = false
     if flushes.job?.scans[target].cursor == FlushPage.start {
-      flushes.job?.scans[target].pattern += 1
+      flushes.job?.scans[target].stage += 1
     }
     scanNext(target)
   }

@@ -32,7 +32,7 @@ struct FlushState: Sendable {
 
   /// How far one target is.
   struct Scan: Sendable {
-    var pattern = 0
+    var stage = 0
     var cursor = FlushPage.start
     /// A SCAN or the delete that follows it is under way.
     var isBusy = false
@@ -46,7 +46,7 @@ struct FlushState: Sendable {
     var rules: [Int]
     var generation: UInt64
     var phase = Phase.needsTransaction
-    var patterns: [FlushPattern]
+    var stages: [FlushStage]
     var scans: [Scan]
     var scannedKeys: UInt64 = 0
     var deletedKeys: UInt64 = 0
@@ -79,7 +79,7 @@ struct FlushState: Sendable {
       case .needsWALEnd, .askingWALEnd, .waitingForReplicas: "replicas"
       case .waitingForPlainSets: "delay"
       case .scanning:
-        scans.contains { $0.pattern < patterns.count && patterns[$0.pattern].isLease } ? "leases" : "values"
+        scans.contains { $0.stage < stages.count && stages[$0.stage].isLease } ? "leases" : "values"
       }
     }
   }
@@ -146,7 +146,7 @@ struct FlushState: Sendable {
     jobCount += 1
     job = Job(
       number: jobCount, rules: indices, generation: generation,
-      patterns: FlushPattern.walk(of: indices, in: rules, leases: leases),
+      stages: FlushStage.all(of: indices, in: rules, leases: leases),
       scans: Array(repeating: Scan(), count: targets), beganAt: time,
       reportAt: time + FlushState.reportInterval)
   }

@@ -4,9 +4,7 @@
 struct FlushPage: Sendable, Equatable {
   /// Where the next page begins; `start` when this was the last one.
   var cursor: [UInt8]
-  /// How many keys SCAN found.
-  var found: Int
-  /// Those to be deleted: cdcd's own are not.
+  /// Those that it found.
   var keys: [[UInt8]] = []
 
   static let start = [UInt8(ascii: "0")]
@@ -17,15 +15,21 @@ struct FlushPage: Sendable, Equatable {
       return nil
     }
     self.cursor = cursor
-    self.found = found.count
-    for case .bulk(let key) in found where !WatermarkKeys.isOwn(key) { keys.append(key) }
+    for case .bulk(let key) in found { keys.append(key) }
+  }
+
+  /// The same with no more keys than those of the stage, which are to be deleted.
+  func only(_ stage: FlushStage) -> FlushPage {
+    var page = self
+    page.keys.removeAll { stage.globs(covering: $0).isEmpty }
+    return page
   }
 
   /// `rate` is `flush_rate`, in keys a second.
-  static func request(_ pattern: FlushPattern, from cursor: [UInt8], rate: Int) -> [UInt8] {
+  static func request(_ stage: FlushStage, from cursor: [UInt8], rate: Int) -> [UInt8] {
     var writer = CommandWriter()
     writer.command([
-      Array("SCAN".utf8), cursor, Array("MATCH".utf8), pattern.bytes, Array("COUNT".utf8),
+      Array("SCAN".utf8), cursor, Array("MATCH".utf8), stage.match, Array("COUNT".utf8),
       Array(String(size(rate: rate)).utf8),
     ])
     return writer.bytes

@@ -21,9 +21,10 @@ package struct RequestedFlush: Sendable {
     package var text: [UInt8]
   }
 
-  /// What was found and deleted so far. A key that several patterns cover is found once for each.
+  /// What was found and deleted so far.
   package struct Counts: Sendable, Equatable {
-    package var found: UInt64 = 0
+    package var foundKeys: UInt64 = 0
+    package var foundLeases: UInt64 = 0
     package var deletedKeys: UInt64 = 0
     package var deletedLeases: UInt64 = 0
     package init() {}
@@ -33,18 +34,20 @@ package struct RequestedFlush: Sendable {
     case walking
     case asking
     case found([[UInt8]])
-    case deleting
+    /// Keys, of which this is the first.
+    case deleting([UInt8])
   }
 
-  package let patterns: [FlushPattern]
-  /// For each pattern how many keys it covered, as far as the walk has come.
-  package private(set) var foundByPattern: [UInt64]
+  package let stages: [FlushStage]
+  /// For each glob of each stage how many keys it covered, as far as the walk has come. A key that several cover counts
+  /// with each.
+  package private(set) var foundByGlob: [[UInt64]]
   package private(set) var counts = Counts()
   private let encoder: BatchEncoder
   private let rate: Int
   private let deletes: Bool
   private var state = State.walking
-  private var pattern = 0
+  private var stage = 0
   private var cursor = FlushPage.start
   private var nextPageAt: Int64 = 0
 
@@ -54,20 +57,20 @@ package struct RequestedFlush: Sendable {
     of indices: [Int], in rules: [Rule], command: EngineConfiguration.DeleteCommand, leases: Bool, rate: Int,
     deletes: Bool
   ) {
-    patterns = FlushPattern.walk(of: indices, in: rules, leases: leases)
-    foundByPattern = Array(repeating: 0, count: patterns.count)
+    stages = FlushStage.all(of: indices, in: rules, leases: leases)
+    foundByGlob = stages.map { Array(repeating: 0, count: $0.globs.count) }
     encoder = BatchEncoder(command: command, leases: leases)
     self.rate = rate
     self.deletes = deletes
   }
 
-  /// The pattern that is being walked; nil at the end.
-  package var current: FlushPattern? { pattern < patterns.count ? patterns[pattern] : nil }
+  /// The stage that is being walked; nil at the end.
+  package var current: FlushStage? { stage < stages.count ? stages[stage] : nil }
 
   /// What to do now, in nanoseconds of the monotonic clock. While a reply is awaited it is not to be asked.
   package mutating func next(at now: Int64) -> Step {
     if case .found(let keys) = state {
-      state = .deleting
+      state = .deleting(keys[0])
       return .send(encoder.deleteCommand(keys))
     }
     guard let current else { return .finished }
@@ -80,8 +83,10 @@ package struct RequestedFlush: Sendable {
   package mutating func receive(_ reply: RedisReply) throws(Refusal) {
     switch (state, reply) {
     case (.asking, .array(let parts)):
-      guard let page = FlushPage(parts) else { throw refusal(Array("SCAN answered something else".utf8)) }
-      receive(page)
+      guard let current, let page = FlushPage(parts) else {
+        throw refusal(Array("SCAN answered something else".utf8))
+      }
+      receive(page.only(current), of: current)
     case (.deleting, .integer(let count)):
       if current?.isLease == true {
         counts.deletedLeases &+= UInt64(max(0, count))
@@ -94,10 +99,16 @@ package struct RequestedFlush: Sendable {
     }
   }
 
-  private mutating func receive(_ page: FlushPage) {
+  private mutating func receive(_ page: FlushPage, of current: FlushStage) {
     cursor = page.cursor
-    counts.found += UInt64(page.keys.count)
-    foundByPattern[pattern] += UInt64(page.keys.count)
+    if current.isLease {
+      counts.foundLeases += UInt64(page.keys.count)
+    } else {
+      counts.foundKeys += UInt64(page.keys.count)
+    }
+    for key in page.keys {
+      for glob in current.globs(covering: key) { foundByGlob[stage][glob] += 1 }
+    }
     nextPageAt += deletes ? page.cost(rate: rate) : FlushPage.leastCost
     guard deletes, !page.keys.isEmpty else { return pageEnded() }
     state = .found(page.keys)
@@ -105,15 +116,15 @@ package struct RequestedFlush: Sendable {
 
   private mutating func pageEnded() {
     state = .walking
-    if cursor == FlushPage.start { pattern += 1 }
+    if cursor == FlushPage.start { stage += 1 }
   }
 
   private func refusal(_ text: [UInt8]) -> Refusal {
     var glob: String?
     var command = "scan"
-    if case .deleting = state {
+    if case .deleting(let key) = state, let current {
       command = encoder.command.rawValue
-      glob = current.map { String(decoding: $0.bytes, as: UTF8.self) }
+      glob = current.globs(covering: key).first.map { String(decoding: current.globs[$0], as: UTF8.self) }
     }
     return Refusal(command: command, pattern: glob, text: text)
   }
@@ -121,17 +132,17 @@ package struct RequestedFlush: Sendable {
   /// The connection, or the history of what Redis holds, is another one, where the cursor means nothing: begins anew.
   package mutating func restart() {
     state = .walking
-    pattern = 0
+    stage = 0
     cursor = FlushPage.start
-    foundByPattern = Array(repeating: 0, count: patterns.count)
+    foundByGlob = stages.map { Array(repeating: 0, count: $0.globs.count) }
     // What was deleted stays deleted; who only counts counts anew.
     if !deletes { counts = Counts() }
   }
 
   /// How much of the walk is done, from 0 to 1.
   package var fraction: Double {
-    guard !patterns.isEmpty, pattern < patterns.count else { return 1 }
-    return (Double(pattern) + RequestedFlush.fraction(ofCursor: cursor)) / Double(patterns.count)
+    guard stage < stages.count else { return 1 }
+    return (Double(stage) + RequestedFlush.fraction(ofCursor: cursor)) / Double(stages.count)
   }
 
   /// SCAN counts through the buckets of the hash table from the highest bit down: the cursor's first bit says whether the
