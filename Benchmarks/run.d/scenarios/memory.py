@@ -20,9 +20,9 @@ ROWS_EACH = 100
 TRANSACTIONS = [10_000, 1_000_000]
 QUICK_TRANSACTIONS = [10_000, 100_000]
 IDLE_LIMIT_MIB = 32
-# What has to be flat may grow by so much from the smallest to the largest: the history of the last invalidations, 2 MiB, has
+# What has to be flat may grow by so much from the smallest to the largest: the history of the last invalidations, 1 MiB, has
 # to be filled, and pages of code that a small run does not reach have to be read. And by so much from one million on.
-GROWTH_MIB, LATE_GROWTH_MIB = 5, 1
+GROWTH_MIB, LATE_GROWTH_MIB = 4, 1
 # The longest that /wait waits is a minute.
 WAIT_SECONDS, WAITS = 60, 15
 
