@@ -373,6 +373,14 @@ import Testing
       #"2:10: found a second rule named "a", expected each rule's name once: the first is at line 1"#
     ),
     (
+      "rules: [{messages: true, pattern: 'n:[ab'}]\n",
+      #"1:35: found "n:[ab", a glob without its end, expected a ] for each [, and something behind each \; \[ and \\ stand for themselves"#
+    ),
+    (
+      "rules: [{messages: true, pattern: 'n:\\'}]\n",
+      #"1:35: found "n:\", a glob without its end, expected a ] for each [, and something behind each \; \[ and \\ stand for themselves"#
+    ),
+    (
       "rules: [{messages: true, pattern: 'n:*', table: users}]\n",
       "1:49: found table, which a rule of messages does not have, expected those of messages, name, redelete_after, pattern, on_gap alone"
     ),

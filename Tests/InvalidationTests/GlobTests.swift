@@ -17,6 +17,24 @@ import Testing
     #expect(Glob.matches(Array(pattern.utf8), Array(key.utf8)) == expected)
   }
 
+  @Test(
+    "a glob is finished when it means the same before further text",
+    arguments: [
+      ("user:*", true), ("", true), ("[ab]*", true), ("[^]", true), ("[]", true), ("a\\*", true),
+      ("a]", true),
+      ("[a\\]]", true), ("[ab", false), ("a[", false), ("[^", false), ("[a\\]", false), ("[a-]", false),
+      ("tr\\", false), ("[a\\", false), ("tr\\\\", true),
+    ])
+  func finished(_ pattern: String, _ isFinished: Bool) {
+    let glob = Array(pattern.utf8)
+    #expect(Glob.isFinished(glob) == isFinished)
+    guard isFinished else { return }
+    let keys = ["a", "]", "a]", "user:", "[", "tr\\", "", "ab"].map { Array($0.utf8) }
+    for key in keys {
+      #expect(Glob.matches(glob + [UInt8(ascii: "}")], key + [UInt8(ascii: "}")]) == Glob.matches(glob, key))
+    }
+  }
+
   @Test(arguments: [
     ("user:7", ["users", "anything"]), ("user:", ["users"]), ("page:1", ["pages"]), ("7", ["anything"]),
     ("order*1", ["stars"]), ("order:1", []), ("users:7", ["anything"]), ("7:users", []),

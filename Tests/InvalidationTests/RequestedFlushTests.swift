@@ -97,6 +97,18 @@ import Testing
     #expect(flush.foundByGlob == [[0, 0, 0, 0], [0, 0]] && flush.counts.foundKeys == 0)
   }
 
+  @Test("a lease that a glob of values covers as well is counted once")
+  func countingOnce() throws {
+    var rule = try Self.rule("any", "user:{id}")
+    rule.pattern = "*:{user:*"
+    var flush = RequestedFlush(of: [0], in: [rule], command: .unlink, leases: true, rate: 1, deletes: false)
+    for _ in 1...2 {
+      _ = try words(&flush)
+      try flush.receive(page("0", "cdcd:l:{user:1}", "a:{user:1"))
+    }
+    #expect(flush.counts.foundLeases == 1 && flush.counts.foundKeys == 1)
+  }
+
   @Test("a refusal names the command and its keys; from there it begins anew and keeps what it has deleted")
   func refusals() throws {
     var flush = try makeFlush(leases: false)

@@ -267,6 +267,14 @@ extension ConfigurationReader {
       problem(text.shown, expected: expected, at: text.place)
       return nil
     }
+    // The pattern of the keys' leases goes on behind it.
+    guard Glob.isFinished(Array(text.value.utf8)) else {
+      problem(
+        "\(text.shown), a glob without its end",
+        expected: "a ] for each [, and something behind each \\; \\[ and \\\\ stand for themselves",
+        at: text.place)
+      return nil
+    }
     return text.value
   }
 

@@ -40,20 +40,42 @@ package enum Glob {
     if isNegated { at += 1 }
     var isMember = false
     while at < pattern.count {
-      if pattern[at] == UInt8(ascii: "\\"), at + 1 < pattern.count {
-        if pattern[at + 1] == byte { isMember = true }
-        at += 2
-      } else if pattern[at] == UInt8(ascii: "]") {
-        return isMember != isNegated ? at + 1 : nil
-      } else if at + 2 < pattern.count, pattern[at + 1] == UInt8(ascii: "-") {
-        let bounds = (min(pattern[at], pattern[at + 2]), max(pattern[at], pattern[at + 2]))
-        if (bounds.0...bounds.1).contains(byte) { isMember = true }
-        at += 3
-      } else {
-        if pattern[at] == byte { isMember = true }
-        at += 1
-      }
+      guard let element = element(pattern, at) else { return isMember != isNegated ? at + 1 : nil }
+      if element.bytes.contains(byte) { isMember = true }
+      at = element.end
     }
     return isMember != isNegated ? at : nil
+  }
+
+  /// What the element of a set that begins here covers, and where it ends; nil for the bracket that ends the set.
+  private static func element(
+    _ pattern: [UInt8], _ at: Int
+  ) -> (bytes: ClosedRange<UInt8>, end: Int)? {
+    if pattern[at] == UInt8(ascii: "\\"), at + 1 < pattern.count {
+      return (pattern[at + 1]...pattern[at + 1], at + 2)
+    }
+    if pattern[at] == UInt8(ascii: "]") { return nil }
+    if at + 2 < pattern.count, pattern[at + 1] == UInt8(ascii: "-") {
+      return (min(pattern[at], pattern[at + 2])...max(pattern[at], pattern[at + 2]), at + 3)
+    }
+    return (pattern[at]...pattern[at], at + 1)
+  }
+
+  /// Whether every set and every escape has its end, so that the pattern means the same before further text. Redis takes
+  /// others as well.
+  package static func isFinished(_ pattern: [UInt8]) -> Bool {
+    var at = 0
+    while at < pattern.count {
+      switch pattern[at] {
+      case UInt8(ascii: "["):
+        at += 1
+        if at < pattern.count, pattern[at] == UInt8(ascii: "^") { at += 1 }
+        while at < pattern.count, let element = element(pattern, at) { at = element.end }
+        at += 1
+      case UInt8(ascii: "\\"): at += 2
+      default: at += 1
+      }
+    }
+    return at == pattern.count
   }
 }

@@ -104,7 +104,7 @@ package struct RequestedFlush: Sendable {
     if current.isLease {
       counts.foundLeases += UInt64(page.keys.count)
     } else {
-      counts.foundKeys += UInt64(page.keys.count)
+      counts.foundKeys += UInt64(page.keys.count { !isCountedAsLease($0) })
     }
     for key in page.keys {
       for glob in current.globs(covering: key) { foundByGlob[stage][glob] += 1 }
@@ -112,6 +112,11 @@ package struct RequestedFlush: Sendable {
     nextPageAt += deletes ? page.cost(rate: rate) : FlushPage.leastCost
     guard deletes, !page.keys.isEmpty else { return pageEnded() }
     state = .found(page.keys)
+  }
+
+  /// A glob of values may cover leases, which are there still when nothing is deleted.
+  private func isCountedAsLease(_ key: [UInt8]) -> Bool {
+    !deletes && stages.contains { $0.isLease && !$0.globs(covering: key).isEmpty }
   }
 
   private mutating func pageEnded() {
