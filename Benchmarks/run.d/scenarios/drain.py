@@ -25,7 +25,7 @@ class Drain(Scenario):
         "A backlog of updates exists; the time is from the start of the stream until every key is deleted, and with"
         " cdcd until `/wait` answers for the end of the backlog as well. Those that delete nothing end with the last"
         " byte. CPU is of the consumer / of its backends in PostgreSQL / of Redis; the peak is of the consumer's"
-        " resident memory."
+        " resident memory, the largest of all runs."
     )
 
     def measure(self, place, options):
