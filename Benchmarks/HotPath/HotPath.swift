@@ -4,21 +4,25 @@ import Invalidation
 /// The way of a change from the bytes of the stream to those of its delete, without sockets, for profilers and for
 /// `Benchmarks/instructions`.
 ///
-///     hot-path FILE pgoutput|wal2json backlog|live [PASSES [OTHERS]]
+///     hot-path FILE pgoutput|wal2json backlog|live [PASSES [OTHERS [TABLES]]]
 ///
 /// FILE is a `CapturedStream` of the table `users`, whose rule has one key; so many OTHERS have a `where` that never holds.
-/// Each pass is one of a new Engine.
+/// With TABLES it is one of `users_1` and so on instead, a rule each. Each pass is one of a new Engine.
 @main
 struct HotPath {
   static func main() throws {
     let arguments = CommandLine.arguments
     guard arguments.count >= 4, let mode = SourceMode(rawValue: arguments[2]),
       let visibility = ModelWorld.Visibility(rawValue: arguments[3])
-    else { throw Failure("usage: hot-path FILE pgoutput|wal2json backlog|live [PASSES [OTHERS]]") }
+    else { throw Failure("usage: hot-path FILE pgoutput|wal2json backlog|live [PASSES [OTHERS [TABLES]]]") }
     let stream = try CapturedStream(contentsOf: arguments[1])
     let passes = arguments.count > 4 ? Int(arguments[4]) ?? 1 : 1
     let others = arguments.count > 5 ? Int(arguments[5]) ?? 0 : 0
-    let rules = try [rule("users")] + (0..<others).map(neverMatchingRule)
+    let tables = arguments.count > 6 ? Int(arguments[6]) ?? 0 : 0
+    let rules =
+      try tables > 0
+      ? (1...tables).map { try rule("users_\($0)", of: "users_\($0)") }
+      : [rule("users")] + (0..<others).map(neverMatchingRule)
     let started = ContinuousClock.now
     var keys: UInt64 = 0
     for _ in 0..<passes { keys += try pass(stream, mode, rules, visibility) }
@@ -26,9 +30,11 @@ struct HotPath {
     print("\(keys) keys, \(elapsed.formatted(.units(allowed: [.nanoseconds]))) each, model servers included")
   }
 
-  private static func rule(_ name: String, _ conditions: [Rule.Condition] = []) throws -> Rule {
+  private static func rule(
+    _ name: String, of table: String = "users", _ conditions: [Rule.Condition] = []
+  ) throws -> Rule {
     Rule(
-      name: name, table: TableName(schema: "public", name: "users"), conditions: conditions,
+      name: name, table: TableName(schema: "public", name: table), conditions: conditions,
       templates: [try KeyTemplate(parsing: "\(name):{id}")])
   }
 

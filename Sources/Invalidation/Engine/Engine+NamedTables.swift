@@ -53,7 +53,8 @@ extension Engine {
   mutating func described(_ relation: Relation, as tables: Set<TableName>) -> Relation {
     guard configuration.mode != .pgoutput else { return relation }
     var relation = relation
-    relation.columns = Relation.columns(read: configuration.rules, of: tables)
+    let read = rules(of: tables).map { configuration.rules[$0] }
+    relation.columns = Relation.columns(read: read, of: tables)
     if configuration.mode == .wal2json {
       stream.named.read(relation.columns.map(\.name), of: relation.identifier)
     }

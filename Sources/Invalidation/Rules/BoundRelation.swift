@@ -74,12 +74,12 @@ package final class BoundRule: Sendable {
 
   /// With `rowsMove` an update may come as the delete from one partition and the insert into another.
   init(_ rule: Rule, index: Int, relation: Relation, rowsMove: Bool = false) {
-    let positions = Dictionary(
-      relation.columns.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let missing = rule.columns.filter { positions[$0] == nil }
-    let covered = rule.columns.allSatisfy { name in
-      positions[name].map { relation.covers($0) } ?? false
-    }
+    let names = rule.columns
+    // A rule reads a few of perhaps many columns.
+    var positions: [String: Int] = [:]
+    for name in names { positions[name] = relation.columns.firstIndex { $0.name == name } }
+    let missing = names.filter { positions[$0] == nil }
+    let covered = missing.isEmpty && positions.values.allSatisfy { relation.covers($0) }
     let needsOldRows = !rule.operations.isDisjoint(with: [.update, .delete])
     self.index = index
     self.operations =
@@ -107,7 +107,7 @@ package final class BoundRule: Sendable {
       self.conditions = []
       return
     }
-    self.columns = rule.columns.compactMap { positions[$0] }
+    self.columns = names.compactMap { positions[$0] }
     var literals: [UInt8] = []
     var functions: [[KeyFunction]] = []
     self.templates = rule.templates.map { template in
