@@ -113,7 +113,7 @@ import Testing
     limits.pipelined = .max
     try await withServer(limits: limits) { board, client in
       board.publish(settledStatus(1))
-      let stuck = try RawConnection(to: client.address, patience: 3, receiveBuffer: 4_096)
+      let stuck = try RawConnection(to: client.address, receiveBuffer: 4_096)
       let requests = String(repeating: "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 1_000)
       let wasTaken = try await onThread { (0..<1_000).allSatisfy { _ in stuck.send(requests) } }
       #expect(!wasTaken)
