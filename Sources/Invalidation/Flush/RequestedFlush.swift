@@ -39,8 +39,8 @@ package struct RequestedFlush: Sendable {
   }
 
   package let stages: [FlushStage]
-  /// For each glob of each stage how many keys it covered, as far as the walk has come. A key that several cover counts
-  /// with each.
+  /// For each glob of each stage how many keys it covered, as far as a walk that only counts has come. A key that several
+  /// cover counts with each.
   package private(set) var foundByGlob: [[UInt64]]
   package private(set) var counts = Counts()
   private let encoder: BatchEncoder
@@ -106,11 +106,14 @@ package struct RequestedFlush: Sendable {
     } else {
       counts.foundKeys += UInt64(page.keys.count { !isCountedAsLease($0) })
     }
-    for key in page.keys {
-      for glob in current.globs(covering: key) { foundByGlob[stage][glob] += 1 }
-    }
     nextPageAt += deletes ? page.cost(rate: rate) : FlushPage.leastCost
-    guard deletes, !page.keys.isEmpty else { return pageEnded() }
+    guard deletes else {
+      for key in page.keys {
+        for glob in current.globs(covering: key) { foundByGlob[stage][glob] += 1 }
+      }
+      return pageEnded()
+    }
+    guard !page.keys.isEmpty else { return pageEnded() }
     state = .found(page.keys)
   }
 
