@@ -22,9 +22,10 @@ package struct Daemon: Sendable {
     self.readAgain = readAgain
   }
 
-  /// To be called first: a SIGHUP that comes before `run` asks for what is about to happen anyway, and a log that nobody
-  /// takes is no reason to end.
-  package static func ignoreSignals() {
+  /// To be called first: a SIGHUP that comes before `run` asks for what is about to happen anyway, a log that nobody takes
+  /// is no reason to end, and who is to end before `run` has nothing in flight.
+  package static func handleEarlySignals() {
+    for number in [SIGTERM, SIGINT] { _ = signal(number) { _ in _exit(0) } }
     _ = signal(SIGHUP, SIG_IGN)
     _ = signal(SIGPIPE, SIG_IGN)
   }

@@ -13,7 +13,7 @@ struct RunCommand: AsyncParsableCommand {
   var acceptGap = false
 
   func run() async throws {
-    Daemon.ignoreSignals()
+    Daemon.handleEarlySignals()
     let configuration = try load()
     let refusals = await CoverageGate.refusals(for: configuration, within: .seconds(5))
     guard refusals.isEmpty else {

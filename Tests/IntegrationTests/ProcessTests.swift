@@ -67,6 +67,24 @@ extension RealServers {
       #expect(try cdcd.process.waitForExit(within: .seconds(10)) == 0)
     }
 
+    @Test(
+      "whoever is to end while it looks at a PostgreSQL that hangs ends with 0", arguments: [SIGTERM, SIGINT])
+    func endBeforeTheStart(signal: Int32) throws {
+      let installation = try Installation()
+      try installation.stopCDCD()
+      installation.postgres.freeze()
+      defer { installation.postgres.thaw() }
+      let process = try installation.startCDCD().process
+      try eventually("it takes signals") {
+        let status = try String(contentsOfFile: "/proc/\(process.pid)/status", encoding: .utf8)
+        let caught = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t")
+          .last
+        return (caught.flatMap { UInt64($0, radix: 16) } ?? 0) & 1 << UInt64(signal - 1) != 0
+      }
+      process.signal(signal)
+      #expect(try process.waitForExit(within: .seconds(2)) == 0)
+    }
+
     @Test("an open status page is told of the last change and does not hold up the end")
     func clientOfEvents() throws {
       let installation = try Installation()

@@ -30,6 +30,19 @@ extension RealServers {
       #expect(try installation.command("teardown").output == "Nothing is left.\n")
     }
 
+    @Test("a role that may not use the schema plans for one that may", arguments: Installation.modes)
+    func plannedForAnother(mode: String) throws {
+      let installation = try Installation(mode: mode)
+      try installation.stopCDCD()
+      try installation.postgres.query("CREATE ROLE stranger LOGIN REPLICATION")
+      installation.setSource("postgresql://stranger@127.0.0.1:\(installation.postgres.port)/postgres")
+      let planned = try installation.command("teardown", "--dry-run")
+      #expect(planned.status == 0, "\(planned.output)")
+      let statement =
+        mode == "notify" ? "DROP TABLE cdcd.outbox" : "SELECT pg_drop_replication_slot('cdcd');"
+      #expect(planned.output.contains(statement), "\(planned.output)")
+    }
+
     @Test("the event triggers stay while another cdcd may need them", arguments: Installation.modes)
     func anotherInTheDatabase(mode: String) throws {
       let installation = try Installation(mode: mode)

@@ -43,13 +43,12 @@ extension CatalogPlan {
   }
 
   private mutating func removeOutbox(_ session: CatalogSession) throws(CatalogError) {
-    let outbox = try session.rows("SELECT pg_catalog.to_regclass('cdcd.outbox') IS NOT NULL")
-    guard outbox == [["t"]] else { return }
+    guard let outbox = try Self.outbox(session) else { return }
     let holders = try session.rows(
       """
       SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted
         AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-        AND classid = 'pg_catalog.pg_class'::regclass::oid AND objid = 'cdcd.outbox'::regclass::oid
+        AND classid = 'pg_catalog.pg_class'::regclass::oid AND objid = \(outbox)
       """)
     if let process = holders.first?[0] {
       return findings.append(
@@ -111,8 +110,18 @@ extension CatalogPlan {
       """)
     if let slot = slots.first?[0] { return "the slot \(slot)" }
     guard source.mode != .notify else { return nil }
-    return try session.rows("SELECT pg_catalog.to_regclass('cdcd.outbox') IS NOT NULL") == [["t"]]
-      ? "the outbox" : nil
+    return try outbox(session).map { _ in "the outbox" }
+  }
+
+  /// Its number, if there is one. Whoever plans for another role need not be allowed to use the schema, without which
+  /// `to_regclass()` is an error.
+  private static func outbox(_ session: CatalogSession) throws(CatalogError) -> String? {
+    try session.rows(
+      """
+      SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'cdcd' AND c.relname = 'outbox'
+      """
+    ).first?[0]
   }
 
   /// As at the end of `sql/ddl-triggers.sql`.

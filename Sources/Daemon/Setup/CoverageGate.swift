@@ -65,7 +65,9 @@ package enum CoverageGate {
 
   private static func unchecked(_ reason: String) -> Finding {
     Finding(
-      .warning, "The replica identities could not be checked: \(reason)" + (reason.hasSuffix(".") ? "" : "."),
+      .warning,
+      "The replica identities could not be checked: \(reason)"
+        + (reason.last.map { ".?!".contains($0) } == true ? "" : "."),
       remedy: "cdcd goes on and retries.")
   }
 }
