@@ -7,11 +7,16 @@ package struct RuleColumns: Sendable {
   package var columns: [String]
   /// Also of old rows: the rule follows updates or deletes.
   package var ofOldRows: Bool
+  /// Its `where`.
+  package var conditions: [Rule.Condition]
 
-  package init(table: TableName?, columns: [String], ofOldRows: Bool) {
+  package init(
+    table: TableName?, columns: [String], ofOldRows: Bool, conditions: [Rule.Condition] = []
+  ) {
     self.table = table
     self.columns = columns
     self.ofOldRows = ofOldRows
+    self.conditions = conditions
   }
 }
 

@@ -50,6 +50,8 @@ struct ServerFacts {
   var bareTables: [Int: String]
   /// By rule, `SourceFacts.missingColumns`.
   var missingColumns: [Int: String]
+  /// By rule, `SourceFacts.conditionTypes`.
+  var conditionTypes: [Int: String]
   var asynchronousCommit: Bool
   /// Whether the replication connection's process runs on this server.
   var seesWalsender: Bool
@@ -104,7 +106,8 @@ struct ServerFacts {
         CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) END,
         \(failover),
         \(configuration.mode == .notify ? "(SELECT removed_to FROM cdcd.progress)" : "NULL"),
-        \(configuration.mode == .notify ? "(SELECT oid FROM pg_database WHERE datname = current_database())" : "NULL")
+        \(configuration.mode == .notify ? "(SELECT oid FROM pg_database WHERE datname = current_database())" : "NULL"),
+        \(conditionTypeQuery(configuration.ruleColumns))
       FROM (VALUES (1)) AS one LEFT JOIN pg_replication_slots AS s ON s.slot_name = \(slot)
       """
   }
@@ -122,7 +125,7 @@ struct ServerFacts {
 
   /// Nil when the row is not the one that was asked for.
   init?(_ row: [String?]) {
-    guard row.count == 30, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
+    guard row.count == 31, let system = row[0], let flush = row[2].flatMap({ LSN($0) }),
       let inserted = row[3].flatMap({ LSN($0) }), let level = row[5],
       let snapshot = row[21].flatMap({ TransactionSnapshot($0) })
     else { return nil }
@@ -154,6 +157,7 @@ struct ServerFacts {
     missingColumns = ServerFacts.namesByRule(row[23])
     partitionTree = row[24]
     database = row[29]
+    conditionTypes = ServerFacts.namesByRule(row[30])
     removedTo = row[28].flatMap { LSN($0) } ?? .zero
   }
 
@@ -161,7 +165,7 @@ struct ServerFacts {
     text.map { $0.split(separator: " ").compactMap { Int($0) } } ?? []
   }
 
-  /// Lines of a rule's number and a name.
+  /// Lines of a rule's number and a text.
   private static func namesByRule(_ lines: String?) -> [Int: String] {
     var names: [Int: String] = [:]
     for line in (lines ?? "").split(separator: "\n") {

@@ -170,7 +170,8 @@ package final class SourceConnector {
         unpublished: facts.unpublished(of: configuration.tables),
         snapshot: facts.snapshot, partitioned: facts.partitioned(of: configuration.tables),
         partitions: facts.partitions(of: configuration.tables), partitionTree: facts.partitionTree,
-        bareTables: facts.bareTables, missingColumns: facts.missingColumns, history: identity.history,
+        bareTables: facts.bareTables, missingColumns: facts.missingColumns,
+        conditionTypes: facts.conditionTypes, history: identity.history,
         isSlotSynchronized: facts.slot?.isSynchronized == true, database: facts.database)
       self.found = found
       return finish()

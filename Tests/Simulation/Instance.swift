@@ -6,6 +6,8 @@ final class Instance {
   unowned let world: World
   let index: Int
   private(set) var runs = 0
+  /// The Engine has facts to compare later ones with.
+  var hasStreamed = false
   private(set) var process: Process?
   private(set) lazy var source = SourceShell(instance: self)
   private(set) lazy var redis = RedisShell(instance: self)

@@ -70,6 +70,7 @@ enum KeyMapping {
       keys.allowed += groups.subtracting([group(row)]).sorted().map { "\($0):\(row.id)" }
       // What its old image lacks reads as NULL.
       if change.isBare { keys.allowed.append("guest:\(row.id)") }
+      if change.mayMeetAll { keys.allowed += ["vip", "regular", "guest"].map { "\($0):\(row.id)" } }
       // Of a partitioned table an insert or a delete may be half of an update.
       if change.kind == .update {
         keys.required.append("edit:\(row.id)")
@@ -92,7 +93,7 @@ enum KeyMapping {
 
   /// Which of the three rules that test the column `vip` the row concerns.
   private static func group(_ row: Row) -> String {
-    row.texts[3].map { $0 == "t" ? "vip" : "regular" } ?? "guest"
+    row.texts[3].map { $0 == "t" || $0 == "yes" ? "vip" : "regular" } ?? "guest"
   }
 
   private static func groupKey(_ row: Row) -> String { "\(group(row)):\(row.id)" }

@@ -271,6 +271,11 @@ final class ModelPostgres {
       isSlotSynchronized: slot?.isSynchronized ?? false)
   }
 
+  /// How often the catalogue's readers have seen the type of the users' `vip` change.
+  var visibleRetypes: Int {
+    commits.count { $0.visibleTick != nil && $0.changes.contains(where: \.isRetype) }
+  }
+
   /// What the catalogue says of a table. Each partition is made by the first transaction
   /// that writes to it, and nobody sees it before that transaction is visible.
   func lineage(of reference: TableReference) -> TableLineage? {

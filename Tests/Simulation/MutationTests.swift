@@ -54,6 +54,14 @@ struct MutationTests {
   }
 
   @Test(arguments: SourceMode.allCases)
+  func untoldTypes(mode: SourceMode) {
+    discover(.untoldTypes, within: 20) {
+      $0.mode = mode
+      $0.addRetypes()
+    }
+  }
+
+  @Test(arguments: SourceMode.allCases)
   func silentMessages(mode: SourceMode) {
     discover(.silentMessages, within: 5) {
       $0.mode = mode

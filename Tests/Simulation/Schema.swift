@@ -52,6 +52,10 @@ struct Change {
   var keys: [String] = []
   /// Its partition's replica identity is the primary key alone, and its root's message says FULL.
   var isBare = false
+  /// DDL after which the users' `vip` prints otherwise, so that a `where` on it holds no more.
+  var isRetype = false
+  /// There may have been DDL that no look has seen, so that each `where` may count as met.
+  var mayMeetAll = false
 
   /// Of a TRUNCATE: whether it takes the row.
   func concerns(_ row: Row) -> Bool { partition.map { $0 == Partition(of: row) } ?? true }
@@ -81,6 +85,15 @@ enum Schema {
       tables[place] = "public.users_even"
     }
     return tables
+  }
+
+  /// By place, what the catalogue says of the columns that the rules test, after so many changes of their types.
+  static func conditionTypes(_ rules: [Rule], after retypes: Int) -> [Int: String] {
+    var types: [Int: String] = [:]
+    for (place, rule) in rules.enumerated() where !rule.conditions.isEmpty {
+      types[place] = "type \(retypes)"
+    }
+    return types
   }
 
   static func rules(_ variant: RuleVariant, of options: WorldOptions) -> [Rule] {

@@ -74,7 +74,7 @@ final class SourceConnection {
 
   private func opened(created: Bool) {
     state = .open
-    var facts = postgres.facts.told(for: rules)
+    var facts = postgres.facts(for: rules)
     facts.slotCreated = created
     world.oracle.sourceConnected(self)
     guard world.options.factsAge > 0 else { return learned(facts) }
@@ -112,6 +112,7 @@ final class SourceConnection {
       self.walsender = walsender
       state = .streaming
       streamingSince = world.now
+      instance.hasStreamed = true
       arrived = max(lsn.rawValue, postgres.slot?.confirmed ?? 0)
       // The server begins at the confirmed position without a word if that is later than what was asked for.
       let confirmed = world.options.mutation == .trustStaleFacts ? lsn : postgres.facts.confirmedFlush
@@ -182,7 +183,7 @@ final class SourceConnection {
       switch postgres.availability {
       case .up where postgres.unreachableUntil <= world.now:
         queryIsOpen = true
-        instance.post(.queryReconnected(postgres.facts.told(for: rules)), from: session)
+        instance.post(.queryReconnected(postgres.facts(for: rules)), from: session)
       case .shuttingDown:
         instance.post(.queryFailed(SourceFailure(.shuttingDown, "is shutting down")), from: session)
       case .up, .down:
@@ -213,6 +214,7 @@ final class SourceConnection {
     postgres.outbox.holder = self
     state = .streaming
     streamingSince = world.now
+    instance.hasStreamed = true
     outboxAskedAt = world.now
     instance.post(.replicationStarted(confirmedFlush: LSN(postgres.outbox.removedTo)), from: self)
     watchIdleSession()
@@ -423,11 +425,14 @@ final class SourceConnection {
   }
 }
 
-extension SourceFacts {
+extension ModelPostgres {
   /// By the places of these rules.
-  fileprivate func told(for rules: [Rule]) -> SourceFacts {
-    var facts = self
-    if !bareTables.isEmpty { facts.bareTables = Schema.bareTables(rules) }
+  fileprivate func facts(for rules: [Rule]) -> SourceFacts {
+    var facts = facts
+    if !facts.bareTables.isEmpty { facts.bareTables = Schema.bareTables(rules) }
+    if world.options.mutation != .untoldTypes {
+      facts.conditionTypes = Schema.conditionTypes(rules, after: visibleRetypes)
+    }
     return facts
   }
 }

@@ -32,6 +32,8 @@ final class Workload {
   var isPaused = false
   /// The next transaction truncates these.
   var tablesToTruncate: [Table] = []
+  /// How the users' `vip` prints, for a row that has one.
+  private var printed = (yes: "t", no: "f")
   private(set) var committedCount = 0
 
   init(world: World) {
@@ -62,7 +64,11 @@ final class Workload {
   // MARK: A transaction
 
   private func begin() {
-    let changes = naming(compose())
+    let changes = naming(compose()).map { change in
+      var change = change
+      change.mayMeetAll = world.options.alterPerMille > 0
+      return change
+    }
     guard !changes.isEmpty || random.chance(100) else { return }
     let postgres = world.postgres
     let xid = postgres.assignXid()
@@ -208,6 +214,9 @@ final class Workload {
     return change
   }
 
+  /// Whoever has not started yet has its rules compared with what is printed then.
+  private var mayRetype: Bool { world.options.retypes && world.instances.allSatisfy(\.hasStreamed) }
+
   private func insertion(_ table: Table, _ id: Int) -> Change {
     Change(kind: .insert, table: table, new: row(table, id))
   }
@@ -220,7 +229,7 @@ final class Workload {
         random.chance(150) ? nil : random.pick(["Ann@x.org", "ann@X.org", "bob@x.org", "Zoë@x.org", ""])
       texts += [
         email.map { $0 + String(repeating: "x", count: world.options.emailPadding) },
-        random.pick(["Ann", "Bob", "Cy"]), random.pick(["t", "f", nil]),
+        random.pick(["Ann", "Bob", "Cy"]), random.pick([printed.yes, printed.no, nil]),
       ]
     case .orders: texts += [String(random.below(100)), random.pick(["short", "long long long"])]
     case .audit: texts += ["seen"]
@@ -259,6 +268,7 @@ final class Workload {
     truncation(of: [random.pick([.users, .orders])]).map { change in
       var change = change
       change.kind = .alter
+      change.isRetype = change.table == .users && mayRetype
       return change
     }
   }
@@ -302,6 +312,7 @@ final class Workload {
   }
 
   private func apply(_ change: Change) {
+    if change.isRetype { retype() }
     guard change.kind != .alter else { return }
     for table in change.tables {
       rows[table.rawValue] = rows[table.rawValue].filter { !change.concerns($0.value) }
@@ -315,6 +326,14 @@ final class Workload {
         ids[table].append(new.id)
       }
       rows[table][new.id] = new
+    }
+  }
+
+  private func retype() {
+    let (old, new) = (printed, printed.yes == "t" ? (yes: "yes", no: "no") : (yes: "t", no: "f"))
+    printed = new
+    for (id, row) in rows[Table.users.rawValue] {
+      rows[Table.users.rawValue][id]?.texts[3] = row.texts[3].map { $0 == old.yes ? new.yes : new.no }
     }
   }
 

@@ -24,6 +24,8 @@ struct WorldOptions {
     case positionAfterSnapshot
     /// DDL is not told: the event triggers are missing.
     case silentDDL
+    /// The look at the catalogue does not see the types of the columns that a `where` tests.
+    case untoldTypes
     /// Messages by which applications name keys do not come.
     case silentMessages
     /// Feedback confirms on receipt.
@@ -77,6 +79,8 @@ struct WorldOptions {
   var deletePercent = 15
   var truncatePerMille = 10
   var alterPerMille = 0
+  /// Some of that DDL has a column print otherwise that rules test.
+  var retypes = false
   /// Of 1,000 transactions, those that name keys in a message.
   var messagePerMille = 0
   /// What the stream is written in.
@@ -145,6 +149,7 @@ struct WorldOptions {
     faultPause = random.pick([400, 1_500, 4_000]) * Time.millisecond
     asynchronousCommit = random.chance(200)
     turnsPerStatus = random.pick([1, 3, 5, 7])
+    defer { drawRetypes(seed) }
     defer { drawSecondDeletes(seed, allowed) }
     defer { drawMode(seed) }
     drawMessages(seed)
@@ -177,6 +182,22 @@ struct WorldOptions {
     partitioned = random.chance(250)
     losslessCrash = random.chance(800)
     losslessFailover = random.chance(500)
+  }
+
+  /// In a world where nobody starts later, since a start compares the values anew, and no server forgets the DDL.
+  private mutating func drawRetypes(_ seed: UInt64) {
+    var random = Randomness(seed: seed ^ 0x7E7E)
+    guard !faults.isEmpty, random.chance(80) else { return }
+    addRetypes()
+  }
+
+  mutating func addRetypes() {
+    retypes = true
+    alterPerMille = max(alterPerMille, 40)
+    instances = 1
+    faults.removeAll {
+      [.kill, .terminate, .standby, .rulesReplaced, .postgresCrash, .postgresPromoted].contains($0)
+    }
   }
 
   private mutating func drawMessages(_ seed: UInt64) {

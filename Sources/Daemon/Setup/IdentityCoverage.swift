@@ -31,7 +31,7 @@ package enum IdentityCoverage {
     rules.map { rule in
       RuleColumns(
         table: rule.table, columns: rule.columns,
-        ofOldRows: !rule.operations.isDisjoint(with: [.update, .delete]))
+        ofOldRows: !rule.operations.isDisjoint(with: [.update, .delete]), conditions: rule.conditions)
     }
   }
 

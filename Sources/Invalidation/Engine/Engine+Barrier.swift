@@ -122,6 +122,7 @@ extension Engine {
     noticePublication(facts)
     noticeBareTables(facts)
     noticeMissingColumns(facts)
+    noticeConditionTypes(facts)
     guard source.phase == .streaming else { return }
     queries.isSnapshotNeeded = true
     askIfNeeded()

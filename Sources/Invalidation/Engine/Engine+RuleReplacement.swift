@@ -17,8 +17,10 @@ extension Engine {
     let mapping = RuleMapping(from: configuration.rules, to: rules.rules)
     setRules(rules)
     follow(mapping)
+    let compared = conditionsCompared(mapping)
     emit(.rulesReplaced)
     noticeReplacement(mapping)
+    if continuity != nil, !compared.isEmpty { openGap(.tableChanged, rules: compared) }
     rebind()
     beginFlushIfNeeded()
     switch source.phase {
@@ -45,7 +47,7 @@ extension Engine {
 
   /// Where a table belongs is known, and to ask the catalogue anew would wait for transactions that hang. Only a look tells
   /// what is below a table that is new among the rules; what it does until then is covered by the flush of its rules.
-  private mutating func rebind() {
+  mutating func rebind() {
     // Rows of an outbox name their tables, and nobody is asked.
     guard configuration.mode != .notify else { return forgetPlaces() }
     for index in stream.relations.indices where stream.misplaced[index] == nil {

@@ -92,6 +92,7 @@ extension Engine {
     if plan.continues { noticePublication(facts) } else { reopenTableChanges(since: plan.position) }
     noticeBareTables(facts)
     noticeMissingColumns(facts)
+    noticeConditionTypes(facts)
     guard source.phase == .streaming else { return }
     if let end = acceptsGapsBefore { acceptsGapsBefore = min(end, facts.flushLSN) }
     report(.info, "streaming", "streaming from \(plan.position)", lsn: plan.position)

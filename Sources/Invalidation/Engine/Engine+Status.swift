@@ -66,6 +66,9 @@ extension Engine {
       reasons.append(
         EngineStatus.Reason(check: "replicas", message: "\(configuration.replicas[index]): \(problem)"))
     }
+    for rule in conditions.doubtful.sorted() {
+      reasons.append(EngineStatus.Reason(check: "rules", message: conditionProblem(rule)))
+    }
     if let parked = longParked {
       reasons.append(EngineStatus.Reason(check: "barrier", message: parkedProblem(parked)))
     }

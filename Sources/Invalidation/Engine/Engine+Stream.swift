@@ -221,16 +221,16 @@ extension Engine {
 
   /// `tables` are the names under which the rules know it.
   mutating func bind(_ relation: Relation, as tables: Set<TableName>, isPartition: Bool = false) {
-    let moving = isPartition ? tables : partitioned.union(partitions)
-    let bound = BoundRelation(
-      described(relation, as: tables), tables: tables, moving: moving, rules: configuration.rules,
-      at: rules(of: tables))
     switch configuration.mode {
     case .pgoutput: compareWithKnown(relation, as: tables)
     case .wal2json: compareWithKnown(relation.table, as: tables)
     // The catalogue alone tells of DDL.
     case .notify: break
     }
+    let moving = isPartition ? tables : partitioned.union(partitions)
+    let bound = BoundRelation(
+      described(relation, as: tables), tables: tables, moving: moving, rules: configuration.rules,
+      at: rules(of: tables), countingAsMet: conditions.countedAsMet)
     keep(bound, table: statistics.place(ofOneOf: tables) ?? -1)
     for rule in bound.rules {
       guard let problem = rule.problem, stream.reported.insert(problem).inserted else { continue }

@@ -20,6 +20,7 @@ extension Engine {
       return malformed("a message cdcd.ddl with a table's name that cannot be read")
     }
     guard !rules.isEmpty else { return }
+    conditionsMayDiffer(rules)
     // The flush covers it, so the next Relation message is no news.
     let tables = Set(rules.compactMap { configuration.rules[$0].table })
     stream.known = stream.known.filter { $1.tables.isDisjoint(with: tables) }
@@ -72,7 +73,10 @@ extension Engine {
         let concerned = known.tables.union(present.tables)
         present.changedAt = position
         present.changedTables.formUnion(concerned)
-        openGap(.tableChanged, rules: rules(of: concerned))
+        let rules = rules(of: concerned)
+        conditionsMayDiffer(rules)
+        if !conditions.unseen.isEmpty { queries.tell(toldChange) }
+        openGap(.tableChanged, rules: rules)
       }
     }
     stream.known[table] = present

@@ -50,6 +50,7 @@ package struct Engine: Sendable {
   var bareTables: [Int: BareTable] = [:]
   /// `SourceFacts.missingColumns`, likewise.
   var missingColumns: [Int: String] = [:]
+  var conditions = ConditionState()
   /// What the watermarks say about history; nil until the first judgement, and after a break.
   var continuity: Continuity?
   /// The names of cdcd's own keys, since the server was known.

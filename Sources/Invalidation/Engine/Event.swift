@@ -131,13 +131,17 @@ package struct SourceFacts: Sendable, Equatable {
   package var bareTables: [Int: String]
   /// By rule: columns, quoted, that it reads and that its table does not have; asked for where the stream describes no table.
   package var missingColumns: [Int: String]
+  /// By rule with a `where`: a text that changes whenever the columns that it tests may print otherwise. Left out where
+  /// such a column is not there.
+  package var conditionTypes: [Int: String]
 
   package init(
     systemIdentifier: String, timeline: UInt32, crashMarker: String, flushLSN: LSN, insertLSN: LSN,
     confirmedFlush: LSN, slotCreated: Bool, asynchronousCommit: Bool, publication: [TableName: String],
     unpublished: Set<TableName>, snapshot: TransactionSnapshot, partitioned: Set<TableName>,
     partitions: Set<TableName> = [], partitionTree: String? = nil, bareTables: [Int: String],
-    missingColumns: [Int: String] = [:], history: TimelineHistory = TimelineHistory(),
+    missingColumns: [Int: String] = [:], conditionTypes: [Int: String] = [:],
+    history: TimelineHistory = TimelineHistory(),
     isSlotSynchronized: Bool = false,
     database: String? = nil
   ) {
@@ -160,6 +164,7 @@ package struct SourceFacts: Sendable, Equatable {
     self.partitionTree = partitionTree
     self.bareTables = bareTables
     self.missingColumns = missingColumns
+    self.conditionTypes = conditionTypes
   }
 }
 

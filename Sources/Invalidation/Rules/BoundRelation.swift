@@ -21,15 +21,18 @@ package struct BoundRelation: Sendable {
       at: rules.indices.filter { rules[$0].concerns(tables) })
   }
 
-  /// `places` are those of the rules that concern `tables`.
-  init(_ relation: Relation, tables: Set<TableName>, moving: Set<TableName>, rules: [Rule], at places: [Int])
-  {
+  /// `places` are those of the rules that concern `tables`; the `where` of those in `metRules` counts as met.
+  init(
+    _ relation: Relation, tables: Set<TableName>, moving: Set<TableName>, rules: [Rule], at places: [Int],
+    countingAsMet metRules: Set<Int> = []
+  ) {
     self.relation = relation
     self.tables = tables
     self.rules = places.map { place in
       let rule = rules[place]
       let moves = rule.table != relation.table || rule.concerns(moving)
-      return BoundRule(rule, index: place, relation: relation, rowsMove: moves)
+      return BoundRule(
+        rule, index: place, relation: relation, rowsMove: moves, isMet: metRules.contains(place))
     }
     conditionIndex = ConditionIndex(self.rules)
   }
@@ -72,8 +75,9 @@ package final class BoundRule: Sendable {
   let whenChanged: [Int]
   let conditions: [Condition]
 
-  /// With `rowsMove` an update may come as the delete from one partition and the insert into another.
-  init(_ rule: Rule, index: Int, relation: Relation, rowsMove: Bool = false) {
+  /// With `rowsMove` an update may come as the delete from one partition and the insert into another. With `isMet` the
+  /// `where` holds for every row.
+  init(_ rule: Rule, index: Int, relation: Relation, rowsMove: Bool = false, isMet: Bool = false) {
     let names = rule.columns
     // A rule reads a few of perhaps many columns.
     var positions: [String: Int] = [:]
@@ -116,7 +120,7 @@ package final class BoundRule: Sendable {
     self.literals = literals
     self.functions = functions
     self.whenChanged = rule.whenChanged.compactMap { positions[$0] }
-    self.conditions = rule.conditions.compactMap { condition in
+    self.conditions = (isMet ? [] : rule.conditions).compactMap { condition in
       positions[condition.column].map { column in
         Condition(
           column: column, texts: condition.values.compactMap { $0.map { Array($0.utf8) } },
