@@ -59,18 +59,19 @@ enum KeyMapping {
     for row in [change.old, change.new] {
       if let row { keys.required += userKeys(row) }
     }
-    let groups = Set([change.old, change.new].compactMap { $0.map(group) })
+    let groups: Set =
+      change.mayMeetAll
+      ? ["vip", "regular", "guest"] : Set([change.old, change.new].compactMap { $0.map(group) })
     let renamed = change.old?.texts[2] != change.new?.texts[2]
     // A move to another partition is told as a delete and an insert.
     let mayMove = change.old.map(Partition.init(of:)) != change.new.map(Partition.init(of:))
     for row in [change.old, change.new] {
       guard let row else { continue }
       keys.required.append(groupKey(row))
-      // The `where` holds for the other image.
+      // The `where` holds for the other image, or counts as met.
       keys.allowed += groups.subtracting([group(row)]).sorted().map { "\($0):\(row.id)" }
       // What its old image lacks reads as NULL.
       if change.isBare { keys.allowed.append("guest:\(row.id)") }
-      if change.mayMeetAll { keys.allowed += ["vip", "regular", "guest"].map { "\($0):\(row.id)" } }
       // Of a partitioned table an insert or a delete may be half of an update.
       if change.kind == .update {
         keys.required.append("edit:\(row.id)")

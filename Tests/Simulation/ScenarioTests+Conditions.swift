@@ -7,8 +7,7 @@ extension ScenarioTests {
     world(seed: seed) {
       $0.mode = mode
       $0.writePause = 100 * Time.millisecond
-      $0.alterPerMille = 40
-      $0.retypes = true
+      $0.addRetypes()
     }
   }
 
